@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/cancellation.hpp>
+#include <siding/time.hpp>
+
+#include <concepts>
+#include <string_view>
+#include <type_traits>
+
+namespace siding {
+
+// Options of calls come first, in braces: to_thread({.name = "resize"}, fn, args...). They are
+// aggregates that are trivially destructible, so that g++ 12 handles them well in a co_await
+// expression; write the members in their order.
+
+/// Settings of one offloaded call.
+struct CallOptions {
+  std::string_view name{};               ///< shown in reports; copied at the call
+  OnCancel on_cancel = OnCancel::wait;   ///< offload and to_thread only
+};
+
+/// Settings of `Executor::map`.
+struct MapOptions {
+  Limit timeout{};  ///< for all results, counted from the call to `map`
+};
+
+static_assert(std::is_trivially_destructible_v<CallOptions> &&
+              std::is_trivially_destructible_v<MapOptions>);
+
+namespace detail {
+
+// Keeps a named options object out of the overloads that take a function first.
+template <class T>
+concept options = std::same_as<std::remove_cvref_t<T>, CallOptions> ||
+                  std::same_as<std::remove_cvref_t<T>, MapOptions>;
+
+}  // namespace detail
+}  // namespace siding

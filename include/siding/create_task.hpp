@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/awaitable.hpp>
+#include <siding/detail/body.hpp>
+#include <siding/detail/guard.hpp>
+#include <siding/detail/task_state.hpp>
+#include <siding/export.hpp>
+#include <siding/future.hpp>
+#include <siding/task.hpp>
+
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace siding {
+
+/// Settings of one spawned task.
+struct TaskOptions {
+  std::string_view name{};  ///< shown in reports; copied at the call
+};
+static_assert(std::is_trivially_destructible_v<TaskOptions>);
+
+namespace detail {
+
+/// Starts `task` on `scheduler`, which the calling thread runs or is about to run.
+template <class T>
+Future<T> spawn(Scheduler& scheduler, Task<T>& task, const TaskOptions& options) {
+  auto* state = new TaskState<T>(scheduler, task);
+  Future<T> future = FutureAccess::adopt<T>(state);
+  if (!options.name.empty()) future.set_name(options.name);
+  return future;
+}
+
+}  // namespace detail
+
+/// Starts a task on the current loop: it takes its first step in the loop's next iteration.
+///
+/// The loop owns it: dropping the returned future does not end it. Its frame, and so its arguments,
+/// are destroyed when it ends, also while futures live on.
+///
+/// Parameters:
+///   task     moved in.
+///   options  a name for reports.
+/// Returns: the future of what the task returns.
+/// Throws: NoRunningLoop outside a loop; then the task is destroyed unstarted.
+/// Thread safety: call on the loop's thread.
+/// Cancellation: `Future::cancel`. Before the first step the body is never entered.
+/// Complexity: one allocation beside the frame, both from free lists.
+template <class T>
+Future<T> create_task(Task<T> task, TaskOptions options = {}) {
+  return detail::spawn(detail::require_scheduler("create_task"), task, options);
+}
+
+/// The same for a callable that returns a Task, such as a lambda that is a coroutine: the callable
+/// is kept until the coroutine has ended, so its captures stay valid.
+template <detail::body_of<> Body>
+Started<detail::body_result_t<Body>, detail::guard<Body>> create_task(Body&& body,
+                                                                      TaskOptions options = {}) {
+  return Started<detail::body_result_t<Body>, detail::guard<Body>>(
+      create_task(detail::run_body<std::decay_t<Body>>(std::forward<Body>(body)), options));
+}
+
+/// The same for anything else that can be awaited, such as the result of `to_thread(...)`.
+template <Passable A>
+  requires(!detail::is_task<A> && !detail::future_like<A> && !detail::body_of<A>)
+Started<await_result_t<A>, detail::guard<A>> create_task(A&& awaitable, TaskOptions options = {}) {
+  return Started<await_result_t<A>, detail::guard<A>>(
+      create_task(detail::run_awaitable<std::decay_t<A>>(std::forward<A>(awaitable)), options));
+}
+
+/// The task that runs now on this thread; an empty handle outside any task.
+SIDING_EXPORT AnyFuture current_task();
+
+}  // namespace siding

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/detail/bound_call.hpp>
+#include <siding/detail/future_state.hpp>
+#include <siding/detail/job_node.hpp>
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace siding::detail {
+
+/// The call behind a future of `submit` or `run_in_executor`: future state and job in one
+/// allocation. The job holds one reference until it is settled.
+template <class T, class Call>
+class CallState final : public ValueState<T>, public JobNode {
+  using Outcome = FutureState::Outcome;
+  using Origin = FutureState::Origin;
+
+ public:
+  template <class... Parts>
+  explicit CallState(Origin origin, std::shared_ptr<Inbox> home, Parts&&... parts)
+      : ValueState<T>(origin, 2),  // the job's, and the first handle's
+        call_(std::in_place, std::forward<Parts>(parts)...),
+        home_(std::move(home)) {}
+
+  // Worker.
+  void execute() noexcept override {
+    if (!this->move_phase(Phase::queued, Phase::running)) return this->release();
+    std::exception_ptr error;
+    try {
+      this->emplace_from([this] { return call_stored(*call_, stop_.token()); });
+    } catch (...) {
+      error = std::current_exception();
+    }
+    call_.reset();  // what the function held ends with it, not with the last handle
+    if (this->move_phase(Phase::running, Phase::finished)) {
+      const Outcome outcome = error ? Outcome::error : Outcome::value;
+      this->complete(outcome, std::move(error), true);
+    } else {
+      // Abandoned: the future was completed as cancelled, nobody looks at the value.
+      if (error) {
+        this->report(std::move(error), "a call threw after its future was cancelled");
+      } else {
+        this->unmake();
+      }
+      this->release();
+    }
+  }
+
+  void fail(std::exception_ptr error) noexcept override {
+    if (!this->move_phase(Phase::queued, Phase::finished)) return this->release();
+    call_.reset();
+    this->complete(Outcome::error, std::move(error), true);
+  }
+
+  void drop() noexcept override {
+    if (!this->move_phase(Phase::queued, Phase::cancelled)) return this->release();
+    call_.reset();
+    this->complete(Outcome::cancelled, true);
+  }
+
+  /// The executor refused it by an exception, which the caller gets: nobody will look here.
+  void unsubmitted() noexcept {
+    this->mark_read();
+    fail(nullptr);
+  }
+
+  std::string_view call_name() const noexcept override {
+    return name_ ? std::string_view(*name_) : std::string_view();
+  }
+  /// Before it is submitted.
+  void name_call(std::string_view name) {
+    if (name.empty()) return;
+    this->set_name(name);
+    name_ = std::make_unique<const std::string>(name);
+  }
+
+  // Any thread. A call that is cancelled while queued stays in the executor's queue as an empty
+  // shell until a worker comes by: the executor may be gone by the time a handle is cancelled.
+  bool cancel(const CancelOptions& options) override {
+    if (this->done()) return false;
+    this->set_cancel_reason(options.reason);
+    if (this->move_phase(Phase::queued, Phase::cancelled)) {
+      call_.reset();
+      this->complete(Outcome::cancelled, false);
+      return true;
+    }
+    if (this->origin() != Origin::loop_call) return false;
+    if (!this->move_phase(Phase::running, Phase::abandoned)) return false;
+    stop_.request_stop();
+    this->complete(Outcome::cancelled, false);
+    return true;
+  }
+  bool running() const noexcept override {
+    return phase.load(std::memory_order_acquire) == Phase::running;
+  }
+  bool request_stop() noexcept override { return !this->done() && stop_.request_stop(); }
+
+  void run() noexcept override {}     // nobody awaits the job itself
+  void refuse() noexcept override {}
+
+ private:
+  std::shared_ptr<Inbox> home() const noexcept override { return home_; }
+
+  std::optional<Call> call_;
+  const std::shared_ptr<Inbox> home_;  // counted: the call may end after its loop
+  [[no_unique_address]] StopOf<Call> stop_;
+  // The executor's view of the name: Future::set_name changes the future's only.
+  std::unique_ptr<const std::string> name_;
+};
+
+}  // namespace siding::detail

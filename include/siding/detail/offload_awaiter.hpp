@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/detail/job_node.hpp>
+#include <siding/detail/outcome.hpp>
+#include <siding/detail/submit.hpp>
+#include <siding/detail/task_context.hpp>
+#include <siding/executor.hpp>
+#include <siding/export.hpp>
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace siding::detail {
+
+/// The loop's default executor, made on first use. Throws ShutdownError once it was shut down.
+SIDING_EXPORT Executor& default_executor(Scheduler& scheduler);
+
+/// An awaited call: the job lives in the awaiting coroutine's frame. The part that does not depend
+/// on the function.
+///
+/// The job and the frame end together: the coroutine is resumed only when the executor has let go of
+/// the node, which it does by settling it. So a cancelled call that runs is waited for.
+class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
+ public:
+  bool await_ready() const noexcept { return false; }
+
+  // Loop thread: the executor has let go.
+  void run() noexcept override {
+    arrive();
+    resume();
+  }
+  void refuse() noexcept override { arrive(); }
+  bool cancel() noexcept override;
+
+  // Whoever holds the job.
+  void fail(std::exception_ptr error) noexcept override;
+  void drop() noexcept override;
+  std::string_view call_name() const noexcept override { return name_; }
+
+ protected:
+  OffloadAwaiterBase(Executor* executor, std::string_view name) noexcept
+      : executor_(executor), name_(name) {}
+  ~OffloadAwaiterBase() = default;
+
+  /// Finds the executor. False: the task was cancelled before, go on at once and throw.
+  bool begin();
+  /// Hands the job over.
+  void start();
+  Executor& executor() const noexcept { return *executor_; }
+  const std::shared_ptr<Inbox>& home() const noexcept { return context_->scheduler().inbox; }
+  /// For the destructor, before the parts go: blocks until the executor has let go.
+  void await_release() noexcept;
+  /// Settled: on its way to the loop. Nothing of the node is touched afterwards.
+  void send_home() noexcept;
+  /// After the resumption: throws if there is something to throw besides the function's own error.
+  void finish(const std::exception_ptr* unseen);
+  /// Hands over what the function threw to nobody.
+  void report(const std::exception_ptr& error) noexcept;
+  bool finished() const noexcept { return finished_; }
+  virtual void request_stop() noexcept = 0;
+
+ private:
+  void arrive() noexcept {
+    out_ = false;
+    --context_->scheduler().offloaded;
+  }
+
+  Executor* executor_;
+  Inbox* home_ = nullptr;
+  std::string_view name_;
+  std::exception_ptr failure_;  // not from the function: the executor failed the job
+  bool out_ = false;            // loop thread: the executor has the node, or it is on its way back
+  bool dropped_ = false;        // the executor cancelled the job
+  bool finished_ = false;       // the coroutine went on
+};
+
+/// `co_await offload(...)`.
+template <class Call>
+class OffloadAwaiter final : public OffloadAwaiterBase {
+  using T = typename Call::result_type;
+
+ public:
+  OffloadAwaiter(Executor* executor, std::string_view name, Call& call, OnCancel on_cancel) noexcept
+      : OffloadAwaiterBase(executor, name), call_(call), on_cancel_(on_cancel) {}
+  ~OffloadAwaiter() {
+    await_release();
+    if (!finished() && result_.has_error()) report(result_.error());
+  }
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> handle) {
+    suspend(handle);
+    if (!begin()) return false;
+    if (on_cancel_ == OnCancel::wait) {
+      start();
+      return true;
+    }
+    abandonable_ = std::make_unique<Abandonable>(executor(), home(), call_name(), call_);
+    return abandonable_->awaiter.await_suspend(handle);
+  }
+
+  T await_resume() {
+    if (abandonable_ != nullptr) return abandonable_->awaiter.await_resume();
+    finish(result_.has_error() ? &result_.error() : nullptr);
+    return result_.take();
+  }
+
+  // Worker.
+  void execute() noexcept override {
+    if (move_phase(Phase::queued, Phase::running)) {
+      try {
+        result_.set_value_from([this] { return call_stored(call_, stop_.token()); });
+      } catch (...) {
+        result_.set_error(std::current_exception());
+      }
+      // release: cancel() on the loop may look before the node arrives there.
+      phase.store(Phase::finished, std::memory_order_release);
+    }
+    send_home();
+  }
+
+ private:
+  // With OnCancel::abandon the frame may go before the function returns, so call and job move into
+  // the state of a future, which is awaited in their place.
+  struct Abandonable {
+    Abandonable(Executor& executor, std::shared_ptr<Inbox> home, std::string_view name, Call& call)
+        : future(submit_bound<Call>(executor, FutureState::Origin::loop_call, std::move(home), name,
+                                    std::move(call))),
+          awaiter(std::move(future).operator co_await()) {}
+    Future<T> future;
+    FutureTaker<T> awaiter;
+  };
+
+  void request_stop() noexcept override { stop_.request_stop(); }
+
+  Call& call_;
+  Result<T> result_;
+  std::unique_ptr<Abandonable> abandonable_;
+  [[no_unique_address]] StopOf<Call> stop_;
+  const OnCancel on_cancel_;
+};
+
+}  // namespace siding::detail

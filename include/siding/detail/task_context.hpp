@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/cancellation.hpp>
+#include <siding/detail/scheduler.hpp>
+#include <siding/export.hpp>
+
+#include <coroutine>
+#include <string>
+#include <string_view>
+
+namespace siding::detail {
+
+class FutureState;
+
+/// What a task waits for: the part of an awaiter that a cancellation reaches. One mechanism for
+/// every awaiter of the library.
+class Suspension {
+ public:
+  Suspension(const Suspension&) = delete;
+  Suspension& operator=(const Suspension&) = delete;
+
+  /// Loop thread. Called at most once per request while the task is suspended here. True: the wait
+  /// will end because of it (by `Cancelled`, or by the outcome of what was cancelled underneath).
+  /// False: it is over already, or cannot be cancelled; the request stays pending and is thrown at
+  /// the next suspension point, and the value that is on its way is delivered. Must not resume the
+  /// task itself: posts it.
+  virtual bool cancel() noexcept = 0;
+
+ protected:
+  Suspension() = default;
+  ~Suspension() = default;
+
+  template <class Promise>
+  void suspend(std::coroutine_handle<Promise> handle) noexcept;
+  inline void resume() noexcept;
+
+  std::coroutine_handle<> handle_;
+  TaskContext* context_ = nullptr;
+  bool cancelled_ = false;  // resuming throws Cancelled
+};
+
+/// One running task: the chain of coroutines from the one given to `create_task` or `run` down to
+/// the innermost. Awaited children share their parent's context. Loop thread only.
+class SIDING_EXPORT TaskContext : public Node {
+ public:
+  explicit TaskContext(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
+
+  Scheduler& scheduler() const noexcept { return scheduler_; }
+
+  /// Puts the task at the end of the ready queue, to go on at `handle`.
+  void post(std::coroutine_handle<> handle) noexcept {
+    resume_point_ = handle;
+    scheduler_.ready.push(*this);
+  }
+
+  /// The task's turn: goes on at `handle`.
+  void resume(std::coroutine_handle<> handle) noexcept {
+    Scheduler& scheduler = scheduler_;
+    suspension_ = nullptr;
+    scheduler.current = this;
+    scheduler.hops = Scheduler::hop_budget;
+    handle.resume();
+    scheduler.current = nullptr;
+    if (TaskContext* ended = scheduler.ended) {
+      // The frame is destroyed from here and not from its own final suspension, where g++ 15.2
+      // still touches it.
+      scheduler.ended = nullptr;
+      ended->end();
+    }
+  }
+
+  /// Where a coroutine hands over to another one of the same task: returns it, or, when the budget
+  /// of this step is used up, posts it and returns to the loop.
+  std::coroutine_handle<> transfer(std::coroutine_handle<> to) noexcept {
+    if (--scheduler_.hops != 0) [[likely]] return to;
+    post(to);
+    return std::noop_coroutine();
+  }
+
+  /// The outermost frame has reached its end.
+  void mark_ended() noexcept { scheduler_.ended = this; }
+
+  /// The innermost coroutine waits for `suspension`, which has been started.
+  void wait_for(Suspension& suspension) noexcept {
+    suspension_ = &suspension;
+    if (must_cancel_) [[unlikely]] {
+      if (suspension.cancel()) must_cancel_ = false;
+    }
+  }
+
+  /// Whether a request waits for the next suspension point.
+  bool must_cancel() const noexcept { return must_cancel_; }
+
+  /// Requests cancellation: reaches the innermost await, or the next one.
+  void request_cancel(std::string_view reason);
+
+  int cancel_requests() const noexcept { return cancel_requests_; }
+
+  /// Takes one request back. At none left, a request that was not thrown yet is forgotten.
+  int uncancel() noexcept {
+    if (cancel_requests_ > 0 && --cancel_requests_ == 0) must_cancel_ = false;
+    return cancel_requests_;
+  }
+
+  /// Of the latest request that gave one.
+  std::string cancel_reason();
+
+  /// A suspension point throws Cancelled: what was requested meanwhile is part of it.
+  void absorb_cancel() noexcept { must_cancel_ = false; }
+  [[noreturn]] void throw_cancelled();
+
+  /// The state behind the task's futures.
+  virtual FutureState& future_state() noexcept = 0;
+
+  /// Destroys the frames of a task that will never run again, because its loop is closed.
+  virtual void abandon() noexcept = 0;
+
+  TaskContext* next_task = nullptr;  // Scheduler::tasks
+  TaskContext** task_link = nullptr;
+
+ protected:
+  ~TaskContext() = default;
+
+  virtual void end() noexcept = 0;  // takes the outcome out of the frame and destroys it
+
+  void enlist() noexcept {
+    next_task = scheduler_.tasks;
+    task_link = &scheduler_.tasks;
+    if (next_task != nullptr) next_task->task_link = &next_task;
+    scheduler_.tasks = this;
+  }
+  void delist() noexcept {
+    *task_link = next_task;
+    if (next_task != nullptr) next_task->task_link = task_link;
+  }
+
+  Scheduler& scheduler_;
+  std::coroutine_handle<> resume_point_;
+  Suspension* suspension_ = nullptr;
+  int cancel_requests_ = 0;
+  bool must_cancel_ = false;
+};
+
+/// The context of the coroutine behind `handle`, which must be one of siding's.
+template <class Promise>
+TaskContext& context_of(std::coroutine_handle<Promise> handle) noexcept {
+  static_assert(requires { handle.promise().context; },
+                "siding's awaitables can be awaited only in a coroutine that returns siding::Task: "
+                "wrap the call in one");
+  return *handle.promise().context;
+}
+
+template <class Promise>
+void Suspension::suspend(std::coroutine_handle<Promise> handle) noexcept {
+  handle_ = handle;
+  context_ = &context_of(handle);
+}
+
+void Suspension::resume() noexcept { context_->resume(handle_); }
+
+}  // namespace siding::detail

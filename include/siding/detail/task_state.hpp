@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/detail/future_state.hpp>
+#include <siding/detail/task_context.hpp>
+#include <siding/task.hpp>
+
+#include <atomic>
+#include <coroutine>
+#include <exception>
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace siding::detail {
+
+/// Whether `error` holds a `Cancelled`; looks at the type without throwing it.
+SIDING_EXPORT bool is_cancelled(const std::exception_ptr& error) noexcept;
+/// LoopClosed, for tasks whose loop was closed under them.
+SIDING_EXPORT std::exception_ptr make_closed_error() noexcept;
+
+/// Posts a cancellation request to the loop of a task. Any thread. False if the task has ended.
+SIDING_EXPORT bool post_cancel(Scheduler& scheduler, FutureState& state, std::string_view reason);
+
+/// A spawned task: the future's state and the task's context in one allocation, beside the frame,
+/// which is destroyed when the task ends although handles live on.
+template <class T>
+class TaskState final : public ValueState<T>, public TaskContext {
+  using Outcome = FutureState::Outcome;
+
+ public:
+  /// Takes the frame over and schedules its first step. The loop holds one reference.
+  TaskState(Scheduler& scheduler, Task<T>& task)
+      : ValueState<T>(FutureState::Origin::task, 2), TaskContext(scheduler) {
+    frame_ = TaskFrame::release(task);
+    frame_.promise().context = this;
+    enlist();
+    post(frame_);
+  }
+
+  // The task's first step, or one that went on after its hop budget was used up.
+  void run() noexcept override {
+    if (!started_.load(std::memory_order_relaxed)) {
+      if (must_cancel_) [[unlikely]] return settle(Outcome::cancelled, nullptr);
+      started_.store(true, std::memory_order_relaxed);
+    }
+    resume(resume_point_);
+  }
+  // The loop is being closed; abandon() follows.
+  void refuse() noexcept override {}
+
+  void abandon() noexcept override {
+    destroy_frame();
+    delist();
+    this->mark_read();
+    this->complete(Outcome::error, make_closed_error(), true);
+  }
+
+  bool cancel(const CancelOptions& options) override {
+    if (this->done()) return false;
+    if (current_scheduler != &scheduler_) {
+      return post_cancel(scheduler_, *this, options.reason);
+    }
+    request_cancel(options.reason);
+    return true;
+  }
+  bool running() const noexcept override { return started_.load(std::memory_order_relaxed); }
+  int cancelling() const noexcept override { return cancel_requests(); }
+  int uncancel() noexcept override { return TaskContext::uncancel(); }
+  FutureState& future_state() noexcept override { return *this; }
+
+ private:
+  void end() noexcept override {
+    Result<T>& result = frame_.promise().result;
+    if (result.has_error()) [[unlikely]] {
+      std::exception_ptr error = std::move(result.error());
+      const Outcome outcome = is_cancelled(error) ? Outcome::cancelled : Outcome::error;
+      return settle(outcome, std::move(error));
+    }
+    // As in asyncio: a request that found no suspension point any more still counts.
+    if (must_cancel_) [[unlikely]] return settle(Outcome::cancelled, nullptr);
+    try {
+      this->emplace(std::move(result.value()));
+    } catch (...) {
+      return settle(Outcome::error, std::current_exception());
+    }
+    destroy_frame();
+    delist();
+    this->complete(Outcome::value, true);
+  }
+
+  void settle(Outcome outcome, std::exception_ptr error) noexcept {
+    destroy_frame();
+    delist();
+    this->complete(outcome, std::move(error), true);
+  }
+
+  void destroy_frame() noexcept { std::exchange(frame_, nullptr).destroy(); }
+
+  std::coroutine_handle<TaskPromise<T>> frame_;
+  std::atomic<bool> started_{false};  // written by the loop, read by anybody who asks running()
+};
+
+}  // namespace siding::detail

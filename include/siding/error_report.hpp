@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/future.hpp>
+
+#include <exception>
+#include <string_view>
+
+namespace siding {
+
+/// What the exception handler of a loop is told of an error that nobody can catch.
+struct ErrorReport {
+  std::string_view message;  ///< what happened, in one sentence
+  std::exception_ptr error;
+  AnyFuture source;  ///< the task or future concerned; may be empty
+};
+
+}  // namespace siding

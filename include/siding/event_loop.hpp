@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/create_task.hpp>
+#include <siding/detail/scheduled_call.hpp>
+#include <siding/detail/scheduler.hpp>
+#include <siding/error_report.hpp>
+#include <siding/export.hpp>
+#include <siding/future.hpp>
+#include <siding/task.hpp>
+#include <siding/time.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace siding {
+
+class Executor;
+class EventLoop;
+
+namespace detail {
+class Loop;
+}
+namespace testing {
+class VirtualClock;
+}
+
+/// Settings of a loop.
+struct LoopOptions {
+  /// For tests: time that jumps; null is the real clock.
+  testing::VirtualClock* clock = nullptr;
+  /// How long the loop looks for the result of a call that a task awaits before it sleeps; zero: not
+  /// at all. A loop that waits for no call sleeps at once.
+  std::chrono::nanoseconds spin = std::chrono::microseconds(20);
+};
+
+/// Counters of a loop since it was made; what must not grow is tested with them.
+struct LoopCounters {
+  std::uint64_t iterations = 0;  ///< passes over the ready queue
+  std::uint64_t sleeps = 0;      ///< times it slept in the kernel
+  std::uint64_t wakes = 0;       ///< sleeps ended by another thread: eventfd writes
+  std::uint64_t timers = 0;      ///< timers armed now
+};
+
+/// An io_uring event loop: runs tasks, callbacks and timers on one thread, and sleeps in the kernel
+/// when there is nothing to run.
+///
+/// Most programs use `run()` and never name it. A loop belongs to the first thread that runs it; it
+/// installs no signal handlers.
+///
+/// States: made, running, stopped (can be run again), closed.
+/// Thread safety: distinct objects: safe, one per thread. Shared objects: loop thread only, except
+///   call_soon_threadsafe() and stop(), which any thread may call.
+/// Requires: Linux 6.1 and permission to use io_uring, else IoUringUnavailable says what is missing.
+class SIDING_EXPORT EventLoop {
+ public:
+  /// Throws: IoUringUnavailable, with the cause decoded; std::system_error if no eventfd can be had.
+  explicit EventLoop(LoopOptions options = {});
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+  /// Closes it, if that has not been done.
+  ~EventLoop();
+
+  /// The loop that this thread is running. Throws: NoRunningLoop.
+  static EventLoop& current();
+  static EventLoop* current_or_null() noexcept;
+
+  /// Calls `fn` in the next iteration, after what is scheduled already.
+  ///
+  /// Returns: a handle that can cancel it; dropping it changes nothing.
+  /// Throws: LoopClosed.
+  /// An exception that leaves `fn` goes to the exception handler; the loop goes on.
+  template <std::invocable Fn>
+  TimerHandle call_soon(Fn fn) {
+    detail::Scheduler& loop = open("call_soon");
+    return detail::schedule_call<Fn>(loop, std::move(fn));
+  }
+
+  /// Calls `fn` after `delay` at the earliest; one without limit is never called.
+  template <std::invocable Fn>
+  TimerHandle call_later(Limit delay, Fn fn) {
+    detail::Scheduler& loop = open("call_later");
+    return detail::schedule_call_at<Fn>(loop, detail::deadline(time(), delay), std::move(fn));
+  }
+
+  /// Calls `fn` when time() has reached `when`; the calls run in order of time.
+  template <std::invocable Fn>
+  TimerHandle call_at(TimePoint when, Fn fn) {
+    detail::Scheduler& loop = open("call_at");
+    return detail::schedule_call_at<Fn>(loop, when, std::move(fn));
+  }
+
+  /// Calls `fn` on the loop's thread, waking the loop if it sleeps. Any thread.
+  ///
+  /// Calls from one thread keep their order. If the loop is closed before it came to the call, `fn`
+  /// is destroyed unrun.
+  /// Throws: LoopClosed if the loop is closed; `fn` is destroyed, not called.
+  template <std::invocable Fn>
+  void call_soon_threadsafe(Fn fn) {
+    detail::post_call<Fn>(open("call_soon_threadsafe"), std::move(fn));
+  }
+
+  /// Starts a task on this loop, also before it runs. See `siding::create_task`.
+  template <class T>
+  Future<T> create_task(Task<T> task, TaskOptions options = {}) {
+    return detail::spawn(open("create_task"), task, options);
+  }
+  template <detail::body_of<> Body>
+  Future<detail::body_result_t<Body>> create_task(Body&& body, TaskOptions options = {}) {
+    return create_task(detail::run_body<std::decay_t<Body>>(std::forward<Body>(body)), options);
+  }
+
+  /// Is told of every error that nobody can catch: a callback that threw, a task or future that
+  /// failed and was dropped unread. An empty function restores the default, which writes a line to
+  /// the log sink. What a handler throws goes there too.
+  void set_exception_handler(std::function<void(const ErrorReport& report)> handler);
+
+  /// Makes `executor` the one of `to_thread()` and `run_in_executor(nullptr, ...)`. It is shut down
+  /// with the loop by `run()` and `Runner`. The one before, if any, is given back and not shut down.
+  std::shared_ptr<Executor> set_default_executor(std::shared_ptr<Executor> executor);
+  /// The default executor, or null if none was made yet.
+  std::shared_ptr<Executor> default_executor() const;
+
+  /// Shuts the default executor down without blocking the loop, and waits until its calls have
+  /// ended. Later default calls throw ShutdownError; other executors still work.
+  ///
+  /// Parameters:
+  ///   limit  how long to wait at most; none by default.
+  /// Returns: false if the limit passed first; then the executor is kept alive for good, since its
+  ///   threads use it.
+  /// Cancellation: cannot be cancelled; waits.
+  Task<bool> shutdown_default_executor(Limit limit = {});
+
+  /// The clock of call_at() and of every timeout. Never goes back.
+  TimePoint time() const noexcept;
+
+  /// Runs the loop until `task` has ended, and gives what it returned or throws what it threw.
+  /// Throws: std::logic_error where a loop is running on this thread already; LoopClosed.
+  template <class T>
+  T run_until_complete(Task<T> task) {
+    check_can_run("run_until_complete");
+    Future<T> future = detail::spawn(scheduler(), task, {});
+    run_until_done(future);
+    return std::move(future).result();
+  }
+  template <detail::body_of<> Body>
+  detail::body_result_t<Body> run_until_complete(Body&& body) {
+    return run_until_complete(detail::run_body<std::decay_t<Body>>(std::forward<Body>(body)));
+  }
+
+  /// Runs the loop until stop().
+  void run_forever();
+
+  /// Lets the running iteration end, then makes run_forever() or run_until_complete() return. On a
+  /// loop that does not run, the next run ends after one iteration. Any thread.
+  void stop() noexcept;
+
+  /// Ends the loop for good: what is scheduled is dropped, frames of tasks that still wait are
+  /// destroyed (their futures end with LoopClosed), and later calls throw LoopClosed.
+  ///
+  /// Blocks while a worker runs a call whose awaiter is being destroyed, as `std::jthread` does.
+  /// Idempotent. Throws: std::logic_error while the loop runs.
+  void close();
+  bool is_closed() const noexcept;
+  bool is_running() const noexcept;
+
+  LoopCounters counters() const noexcept;
+
+ private:
+  friend class Runner;
+  friend struct detail::LoopAccess;
+
+  detail::Scheduler& scheduler() const noexcept;
+  // Any thread. Throws LoopClosed, or std::logic_error in a forked child.
+  detail::Scheduler& open(std::string_view what) const;
+  void check_can_run(std::string_view what) const;
+  void run_until_done(const AnyFuture& future);
+
+  std::unique_ptr<detail::Loop> loop_;
+};
+
+}  // namespace siding

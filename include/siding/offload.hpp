@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/call_options.hpp>
+#include <siding/detail/bound_call.hpp>
+#include <siding/detail/guard.hpp>
+#include <siding/detail/offload_awaiter.hpp>
+#include <siding/executor.hpp>
+#include <siding/export.hpp>
+#include <siding/take.hpp>
+
+#include <string>
+#include <utility>
+
+namespace siding {
+
+namespace detail {
+[[noreturn]] SIDING_EXPORT void throw_offloaded_twice();
+}
+
+/// What `offload` and `to_thread` return: a call that is made when it is awaited. Move-only,
+/// one-shot.
+template <class Call, bool G>
+class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
+ public:
+  using value_type = typename Call::result_type;
+  static constexpr bool guarded = G;
+
+  template <class... Parts>
+  OffloadOp(ExecutorRef executor, const CallOptions& options, std::in_place_t, Parts&&... parts)
+      : call_(std::in_place, std::forward<Parts>(parts)...),
+        name_(options.name),
+        executor_(executor.get()),
+        on_cancel_(options.on_cancel) {}
+  OffloadOp(OffloadOp&&) = default;
+
+  /// A second await throws InvalidStateError.
+  detail::OffloadAwaiter<Call> operator co_await() & {
+    if (std::exchange(used_, true)) detail::throw_offloaded_twice();
+    return detail::OffloadAwaiter<Call>(executor_, name_, call_, on_cancel_);
+  }
+  template <class Self = Call>
+  detail::OffloadAwaiter<Call> operator co_await() && {
+    static_assert(!G || sizeof(Self) == 0, SIDING_GUARD_MESSAGE);
+    return static_cast<OffloadOp&>(*this).operator co_await();
+  }
+
+ private:
+  Call call_;
+  std::string name_;
+  Executor* executor_;
+  OnCancel on_cancel_;
+  bool used_ = false;
+};
+
+/// Calls `fn(args...)` on `executor` and awaits its result; the loop runs other tasks meanwhile.
+///
+/// Lazy: the call is submitted when it is awaited. The job lives in the awaiting coroutine's frame,
+/// so a call allocates nothing, except for a name of more than 15 characters, for a function that
+/// takes a `std::stop_token`, and for OnCancel::abandon.
+///
+/// Parameters:
+///   executor  a reference, a pointer, or `nullptr` for the loop's default pool; must outlive the
+///             await.
+///   options   optional, first, in braces: a name, and what cancelling does.
+///   fn        any callable that can be moved. One that takes a `std::stop_token` first, and cannot
+///             be called without, gets one.
+///   args      decay-copied into the awaitable; `std::ref` passes a reference, `take(x)` moves `x`.
+/// Returns: what `fn` returns, decayed.
+/// Throws: what `fn` throws; what the executor refuses with, such as ShutdownError; Cancelled.
+/// Thread safety: await on a loop. `fn` runs on a worker, at the same time as the loop.
+/// Cancellation: queued: taken back, `Cancelled` at once, `fn` never runs. Running: a
+///   `std::stop_token` is tripped, the await lasts until `fn` has returned, so that references to the
+///   caller's locals stay valid, and then throws `Cancelled`; what `fn` returned is dropped, what it
+///   threw goes to the loop's exception handler. With OnCancel::abandon the await ends at once
+///   instead and `fn` runs on with its own copies.
+/// Lifetime: a frame that is destroyed while its call runs blocks until `fn` has returned.
+template <ExecutorArgument E, class F, class... Args>
+  requires(!detail::options<F>)
+OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> offload(E&& executor, F&& fn,
+                                                                            Args&&... args) {
+  return {ExecutorRef(std::forward<E>(executor)), CallOptions{}, std::in_place,
+          detail::Kept<F>::pass(fn), detail::Kept<Args>::pass(args)...};
+}
+template <ExecutorArgument E, class F, class... Args>
+OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> offload(E&& executor,
+                                                                            CallOptions options,
+                                                                            F&& fn,
+                                                                            Args&&... args) {
+  return {ExecutorRef(std::forward<E>(executor)), options, std::in_place,
+          detail::Kept<F>::pass(fn), detail::Kept<Args>::pass(args)...};
+}
+
+}  // namespace siding

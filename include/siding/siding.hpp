@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// Everything that siding offers. Each header can also be included alone.
+
+#include <siding/awaitable.hpp>
+#include <siding/call_options.hpp>
+#include <siding/cancellation.hpp>
+#include <siding/create_task.hpp>
+#include <siding/error.hpp>
+#include <siding/error_report.hpp>
+#include <siding/event_loop.hpp>
+#include <siding/executor.hpp>
+#include <siding/future.hpp>
+#include <siding/gather.hpp>
+#include <siding/io_uring_unavailable.hpp>
+#include <siding/job.hpp>
+#include <siding/log.hpp>
+#include <siding/offload.hpp>
+#include <siding/promise.hpp>
+#include <siding/run_in_executor.hpp>
+#include <siding/runner.hpp>
+#include <siding/sleep.hpp>
+#include <siding/take.hpp>
+#include <siding/task.hpp>
+#include <siding/thread_pool.hpp>
+#include <siding/time.hpp>
+#include <siding/to_thread.hpp>
+#include <siding/version.hpp>
+#include <siding/wait.hpp>
+#include <siding/wait_for.hpp>

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/executor.hpp>
+#include <siding/export.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace siding {
+
+/// Settings of a thread pool. It may own strings: name it before a co_await expression.
+struct ThreadPoolOptions {
+  /// The most threads there will be, at least 1; by default the usable CPUs + 4, at most 32.
+  std::optional<std::size_t> max_workers{};
+  /// Workers are called prefix_0, prefix_1 and so on; by default siding-0 for the first pool.
+  std::string thread_name_prefix{};
+  /// Runs once in each worker before its first call. If it throws, the pool is broken: all its
+  /// pending and later work fails with BrokenExecutor, which holds the error nested.
+  std::function<void()> initializer{};
+  /// How long a worker that becomes idle looks for the next call before it sleeps; zero: not at all.
+  /// One worker of the process does so at a time.
+  std::chrono::nanoseconds spin = std::chrono::microseconds(20);
+};
+
+/// Threads that run calls which block.
+///
+/// A thread is made when a call finds none idle and there are fewer than `max_workers`; the one that
+/// became idle last goes on first. A call that was submitted starts at once if a worker is idle or
+/// can be made, whatever the running calls do. An idle pool uses no CPU.
+///
+/// It needs no loop: plain threads submit and `get()`, and several loops may share one pool.
+///
+/// States: running, shut down (takes no more work, ends what it has), ended.
+/// Thread safety: distinct objects: safe. Shared objects: safe.
+/// Signals: workers block all signals that can be sent to a process.
+/// Destruction: shuts down and waits for all calls that were taken over; not on one of its workers.
+class SIDING_EXPORT ThreadPool final : public Executor {
+ public:
+  /// Throws: std::invalid_argument if `max_workers` is 0. Starts no thread.
+  explicit ThreadPool(ThreadPoolOptions options = {});
+  ~ThreadPool() override;
+
+  /// Throws: ShutdownError; BrokenExecutor; std::system_error if not one thread can be started.
+  void enqueue(Job job) override;
+  Job withdraw(Job::Id job) noexcept override;
+  /// Throws: InvalidStateError on one of its own workers, unless `wait` is false.
+  bool stop(const ShutdownOptions& options) override;
+
+  std::size_t max_workers() const noexcept;
+  /// Threads that exist now.
+  std::size_t worker_count() const noexcept;
+
+  /// The full name of the worker that calls it; empty on any other thread. The system's own name
+  /// for the thread is the same, with the prefix cut so that it fits into 15 characters.
+  static std::string_view current_worker_name() noexcept;
+
+  struct Core;
+
+ private:
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace siding

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include <siding/detail/error_report.hpp>
+#include <siding/detail/scheduler.hpp>
+#include <siding/error_report.hpp>
+#include <siding/cancellation.hpp>
+#include <siding/detail/task_state.hpp>
+#include <siding/error.hpp>
+#include <siding/log.hpp>
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <memory>
+#include <typeinfo>
+#include <utility>
+
+namespace siding::detail {
+
+namespace {
+
+std::string name_of(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  return status == 0 ? name.get() : type.name();
+}
+
+/// An error on its way to the loop that shall hear of it.
+struct ReportNode final : Node {
+  ReportNode(std::string_view text, std::exception_ptr cause, AnyFuture from)
+      : message(text), error(std::move(cause)), source(std::move(from)) {}
+
+  void run() noexcept override {
+    const std::unique_ptr<ReportNode> self(this);
+    current_scheduler->report({message, error, source});
+  }
+  void refuse() noexcept override {
+    const std::unique_ptr<ReportNode> self(this);
+    log_error(message, error, source.valid() ? source.name() : std::string());
+  }
+
+  std::string message;
+  std::exception_ptr error;
+  AnyFuture source;
+};
+
+}  // namespace
+
+bool is_cancelled(const std::exception_ptr& error) noexcept {
+  // libstdc++'s own accessor: no throw, no catch. Cancelled is final.
+  return error && *error.__cxa_exception_type() == typeid(Cancelled);
+}
+
+std::exception_ptr make_closed_error() noexcept {
+  return std::make_exception_ptr(LoopClosed("the loop was closed while this task was waiting"));
+}
+
+std::string describe(const std::exception_ptr& error) {
+  if (!error) return "no error";
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return fmt::format("{}: {}", name_of(typeid(exception)), exception.what());
+  } catch (...) {
+    return name_of(*abi::__cxa_current_exception_type());
+  }
+}
+
+void log_error(std::string_view message, const std::exception_ptr& error,
+               std::string_view source) noexcept {
+  try {
+    if (source.empty()) {
+      log(fmt::format("{}: {}", message, describe(error)));
+    } else {
+      log(fmt::format("{}: {} (in {})", message, describe(error), source));
+    }
+  } catch (...) {
+    log(message);
+  }
+}
+
+void report_error(std::shared_ptr<Inbox> inbox, std::string_view message, std::exception_ptr error,
+                  AnyFuture source) noexcept {
+  Scheduler* here = current_scheduler;
+  if (here != nullptr && (inbox == nullptr || here->inbox == inbox)) {
+    return here->report({message, std::move(error), std::move(source)});
+  }
+  try {
+    auto node = std::make_unique<ReportNode>(message, error, source);
+    ReportNode* owned = node.release();
+    if (inbox == nullptr || !inbox->push(*owned)) owned->refuse();
+  } catch (const std::bad_alloc&) {
+    log_error(message, error, {});
+  }
+}
+
+}  // namespace siding::detail

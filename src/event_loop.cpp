@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include <siding/event_loop.hpp>
+
+#include "loop.hpp"
+
+#include <siding/error.hpp>
+#include <siding/executor.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace siding {
+
+EventLoop::EventLoop(LoopOptions options) : loop_(std::make_unique<detail::Loop>(options)) {
+  loop_->face = this;
+}
+
+EventLoop::~EventLoop() { loop_->close(); }
+
+EventLoop& EventLoop::current() {
+  return *static_cast<detail::Loop&>(detail::require_scheduler("EventLoop::current")).face;
+}
+
+EventLoop* EventLoop::current_or_null() noexcept {
+  detail::Scheduler* scheduler = detail::current_scheduler;
+  return scheduler != nullptr ? static_cast<detail::Loop*>(scheduler)->face : nullptr;
+}
+
+void EventLoop::set_exception_handler(std::function<void(const ErrorReport& report)> handler) {
+  loop_->exception_handler = std::move(handler);
+}
+
+std::shared_ptr<Executor> EventLoop::set_default_executor(std::shared_ptr<Executor> executor) {
+  loop_->check_open("set_default_executor");
+  return std::exchange(loop_->default_executor, std::move(executor));
+}
+
+std::shared_ptr<Executor> EventLoop::default_executor() const { return loop_->default_executor; }
+
+TimePoint EventLoop::time() const noexcept { return loop_->now(); }
+void EventLoop::run_forever() {
+  check_can_run("run_forever");
+  loop_->run_forever();
+}
+void EventLoop::stop() noexcept { loop_->stop(); }
+void EventLoop::close() { loop_->close(); }
+bool EventLoop::is_closed() const noexcept { return loop_->closed(); }
+bool EventLoop::is_running() const noexcept { return loop_->running(); }
+LoopCounters EventLoop::counters() const noexcept { return loop_->counters(); }
+
+detail::Scheduler& EventLoop::scheduler() const noexcept { return *loop_; }
+
+detail::Scheduler& EventLoop::open(std::string_view what) const {
+  loop_->check_open(what);
+  return *loop_;
+}
+
+void EventLoop::check_can_run(std::string_view what) const { loop_->check_can_run(what); }
+
+void EventLoop::run_until_done(const AnyFuture& future) {
+  loop_->run_until_done(*detail::FutureAccess::state(future));
+}
+
+namespace detail {
+
+bool post_cancel(Scheduler& scheduler, FutureState& state, std::string_view reason) {
+  struct CancelNode final : Node {
+    CancelNode(FutureState& target, std::string_view text) : state(target), why(text) {
+      state.retain();
+    }
+    ~CancelNode() { state.release(); }
+    void run() noexcept override {
+      const std::unique_ptr<CancelNode> self(this);
+      state.cancel({.reason = why});
+    }
+    void refuse() noexcept override { delete this; }
+
+    FutureState& state;
+    std::string why;
+  };
+  auto node = std::make_unique<CancelNode>(state, reason);
+  // The task has not ended, so its loop and that loop's inbox are there: see push_if_pending().
+  if (!state.push_if_pending(scheduler, *node)) return false;
+  node.release();
+  return true;
+}
+
+}  // namespace detail
+}  // namespace siding

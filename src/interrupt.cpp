@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "interrupt.hpp"
+
+#include "loop.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace siding::detail {
+
+namespace {
+
+// What the handler writes to: made once and never closed, since a handler may still be running on
+// another thread when the watch has ended. Only the main thread touches it otherwise.
+volatile sig_atomic_t event_fd = -1;
+
+// A signal handler: runs on any thread that does not block SIGINT.
+void on_sigint(int) {
+  const int saved = errno;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(event_fd, &one, sizeof one);
+  errno = saved;
+}
+
+bool may_take_sigint() noexcept {
+  if (::syscall(SYS_gettid) != ::getpid()) return false;
+  struct sigaction now {};
+  return ::sigaction(SIGINT, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
+         now.sa_handler == SIG_DFL;
+}
+
+int take_interrupts() noexcept {
+  std::uint64_t count = 0;
+  if (::read(event_fd, &count, sizeof count) != static_cast<ssize_t>(sizeof count)) return 0;
+  return static_cast<int>(count);
+}
+
+}  // namespace
+
+void InterruptWatch::begin(std::function<void(int)> on_interrupt) {
+  count_ = 0;
+  if (!may_take_sigint()) return;
+  if (event_fd < 0) event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (event_fd < 0) throw std::system_error(errno, std::system_category(), "eventfd for SIGINT");
+  take_interrupts();  // what came too late for an earlier run
+  on_interrupt_ = std::move(on_interrupt);
+  if (!readable_.in_flight()) watch_event_fd();
+  struct sigaction action {};
+  action.sa_handler = on_sigint;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, &before_);
+  active_ = true;
+}
+
+void InterruptWatch::end() noexcept {
+  if (active_) ::sigaction(SIGINT, &before_, nullptr);
+  active_ = false;
+  on_interrupt_ = nullptr;
+}
+
+void InterruptWatch::watch_event_fd() { loop_.ring().poll_once(readable_, event_fd, POLLIN); }
+
+// From inside the ring's reaping: only enqueues.
+void InterruptWatch::Readable::complete(int, std::uint32_t) noexcept { watch.loop_.ready.push(*this); }
+
+void InterruptWatch::Readable::run() noexcept {
+  watch.count_ += take_interrupts();
+  if (watch.on_interrupt_ && watch.count_ > 0) watch.on_interrupt_(watch.count_);
+  try {
+    watch.watch_event_fd();
+  } catch (const std::bad_alloc&) {
+    // Without memory for the operation a further SIGINT goes unnoticed until the next run.
+  }
+}
+
+}  // namespace siding::detail

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/detail/inbox.hpp>
+#include <siding/detail/scheduler.hpp>
+#include <siding/event_loop.hpp>
+#include <siding/testing/virtual_clock.hpp>
+
+#include "ring.hpp"
+#include "spin.hpp"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+namespace siding {
+
+class Executor;
+
+namespace detail {
+
+/// The engine behind EventLoop: the iteration, the sleep, and the order in which it all ends.
+/// Loop thread only, except `stop`.
+class Loop final : public Scheduler {
+ public:
+  explicit Loop(const LoopOptions& options);
+  ~Loop();
+
+  TimePoint now() const noexcept override {
+    return clock_ != nullptr ? clock_->now() : Clock::now();
+  }
+  void report(const ErrorReport& report) noexcept override;
+  void check_open(std::string_view what) const override;
+  void refuse_arrivals() noexcept override;
+
+  void check_can_run(std::string_view what) const;
+  void run_forever();
+  /// Throws InvalidStateError if stop() comes before the future is done, unless that is ignored.
+  void run_until_done(FutureState& state, bool obey_stop = true);
+  /// Cancels every task, and those they start meanwhile, and runs until all have ended.
+  void run_until_no_tasks();
+  void stop() noexcept;
+  void close();
+
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+  bool running() const noexcept { return running_.load(std::memory_order_relaxed); }
+  LoopCounters counters() const noexcept;
+  Ring& ring() noexcept { return ring_; }
+
+  EventLoop* face = nullptr;  // the object that users hold
+  std::function<void(const ErrorReport&)> exception_handler;
+  std::shared_ptr<Executor> default_executor;
+  bool default_executor_ended = false;
+
+ private:
+  // Wakes the loop for stop(); may be in the inbox at most once.
+  struct StopNode final : Node {
+    explicit StopNode(Loop& owner) noexcept : loop(owner) {}
+    void run() noexcept override {
+      posted.store(false, std::memory_order_release);
+      loop.stopping_ = true;
+    }
+    void refuse() noexcept override { posted.store(false, std::memory_order_release); }
+    Loop& loop;
+    std::atomic<bool> posted{false};
+  };
+
+  struct Running;  // marks this loop as the thread's running one
+
+  void iterate();
+  void fire_timers() noexcept;
+  void sleep();
+  bool may_spin(std::optional<TimePoint> due) const noexcept;
+  TimePoint coalesced(TimePoint due) const noexcept;
+  void refuse_chain(Node* chain) noexcept;
+
+  testing::VirtualClock* clock_;
+  Ring ring_;  // after the inbox of the base, whose eventfd it watches
+  StopNode stop_node_{*this};
+  std::thread::id owner_;  // the first thread that runs it
+  TimePoint last_timer_wake_{};
+  const std::chrono::nanoseconds spin_length_;
+  Spin spin_;
+  std::uint64_t iterations_ = 0;
+  std::uint64_t sleeps_ = 0;
+  bool stopping_ = false;
+  std::atomic<bool> running_{false};  // written by the loop thread, read by anybody
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace detail
+}  // namespace siding

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include <siding/offload.hpp>
+
+#include <siding/detail/error_report.hpp>
+#include <siding/detail/task_state.hpp>
+#include <siding/error.hpp>
+
+#include <cassert>
+
+namespace siding::detail {
+
+void throw_offloaded_twice() {
+  throw InvalidStateError("this call was awaited before: a call is made once; make a new one");
+}
+
+bool OffloadAwaiterBase::begin() {
+  if (context_->must_cancel()) {
+    cancelled_ = true;
+    return false;
+  }
+  if (executor_ == nullptr) executor_ = &default_executor(context_->scheduler());
+  return true;
+}
+
+void OffloadAwaiterBase::start() {
+  Scheduler& scheduler = context_->scheduler();
+  home_ = scheduler.inbox.get();
+  out_ = true;
+  ++scheduler.offloaded;
+  try {
+    enqueue_node(*executor_, *this);
+  } catch (...) {
+    arrive();
+    throw;
+  }
+  context_->wait_for(*this);
+}
+
+bool OffloadAwaiterBase::cancel() noexcept {
+  if (cancelled_) return false;
+  // acquire: pairs with the worker's release, so that `finished` is seen as early as it can be.
+  if (phase.load(std::memory_order_acquire) == Phase::queued) {
+    if (Job job = executor_->withdraw(static_cast<const JobNode*>(this))) {
+      cancelled_ = true;
+      job.cancel();
+      return true;
+    }
+    if (move_phase(Phase::queued, Phase::cancelled)) {
+      cancelled_ = true;  // the executor will come by and only let go of it
+      return true;
+    }
+  }
+  if (phase.load(std::memory_order_acquire) != Phase::running) return false;
+  cancelled_ = true;
+  request_stop();
+  return true;
+}
+
+void OffloadAwaiterBase::fail(std::exception_ptr error) noexcept {
+  if (move_phase(Phase::queued, Phase::finished)) failure_ = std::move(error);
+  send_home();
+}
+
+void OffloadAwaiterBase::drop() noexcept {
+  if (move_phase(Phase::queued, Phase::cancelled)) dropped_ = true;
+  send_home();
+}
+
+void OffloadAwaiterBase::send_home() noexcept {
+  // A loop is closed only after its frames, and these wait for their nodes.
+  [[maybe_unused]] const bool posted = post(*home_, *this);
+  assert(posted);
+}
+
+void OffloadAwaiterBase::await_release() noexcept {
+  if (!out_) return;
+  cancel();
+  while (out_) context_->scheduler().refuse_arrivals();
+}
+
+void OffloadAwaiterBase::report(const std::exception_ptr& error) noexcept {
+  if (is_cancelled(error)) return;
+  report_error(context_->scheduler().inbox,
+               "an offloaded call threw after its caller was cancelled", error, {});
+}
+
+void OffloadAwaiterBase::finish(const std::exception_ptr* unseen) {
+  finished_ = true;
+  if (cancelled_) {
+    if (unseen != nullptr) report(*unseen);
+    context_->throw_cancelled();
+  }
+  if (dropped_) throw Cancelled("the executor was shut down before the call had started");
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+}  // namespace siding::detail

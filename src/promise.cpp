@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#include <siding/error.hpp>
+#include <siding/promise.hpp>
+
+namespace siding::detail {
+
+void throw_outcome_given() {
+  throw InvalidStateError("this promise has given its outcome, or its future was cancelled");
+}
+
+std::exception_ptr make_broken_promise() {
+  return std::make_exception_ptr(
+      BrokenPromise("the promise was destroyed without giving an outcome"));
+}
+
+}  // namespace siding::detail

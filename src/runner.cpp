@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include <siding/runner.hpp>
+
+#include "interrupt.hpp"
+#include "loop.hpp"
+
+#include <siding/error.hpp>
+#include <siding/log.hpp>
+
+#include <utility>
+
+namespace siding {
+
+namespace detail {
+
+struct LoopAccess {
+  static Loop& engine(EventLoop& loop) noexcept { return *loop.loop_; }
+};
+
+}  // namespace detail
+
+struct Runner::State {
+  explicit State(RunOptions given)
+      : options(given), engine(detail::LoopAccess::engine(loop)), interrupts(engine) {}
+
+  RunOptions options;
+  EventLoop loop;
+  detail::Loop& engine;
+  detail::InterruptWatch interrupts;
+  bool give_up = false;  // a second SIGINT: end without waiting for anything
+};
+
+Runner::Runner(RunOptions options) : state_(std::make_unique<State>(options)) {}
+
+Runner::~Runner() {
+  try {
+    close();
+  } catch (const std::exception& error) {
+    detail::log(error.what());
+  } catch (...) {
+    detail::log("ending a runner failed");
+  }
+}
+
+EventLoop& Runner::loop() noexcept { return state_->loop; }
+
+void Runner::check_can_run() const { state_->engine.check_can_run("run"); }
+
+void Runner::run_main(const AnyFuture& main) {
+  State& state = *state_;
+  if (state.options.handle_sigint) {
+    state.interrupts.begin([&state, main](int count) {
+      if (count == 1) {
+        main.cancel({.reason = "SIGINT"});
+      } else {
+        state.give_up = true;
+        state.loop.stop();
+      }
+    });
+  }
+  struct End {
+    detail::InterruptWatch& watch;
+    ~End() { watch.end(); }
+  } end{state.interrupts};
+  try {
+    state.engine.run_until_done(*detail::FutureAccess::state(main));
+  } catch (const InvalidStateError&) {
+    if (!state.give_up) throw;
+  }
+  if (state.interrupts.count() > 0 && (state.give_up || main.cancelled())) {
+    throw Interrupted("the run was interrupted by SIGINT");
+  }
+}
+
+void Runner::close() {
+  State& state = *state_;
+  if (state.loop.is_closed()) return;
+  if (!state.give_up) {
+    state.engine.run_until_no_tasks();
+    const Future<bool> joined = state.loop.create_task(
+        state.loop.shutdown_default_executor(state.options.executor_join_limit));
+    state.engine.run_until_done(*detail::FutureAccess::state(joined), false);
+    if (!joined.result()) {
+      detail::log(
+          "run: calls on the default executor did not end within executor_join_limit; its threads "
+          "are left running");
+    }
+  }
+  state.loop.close();
+}
+
+}  // namespace siding

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include <siding/wait.hpp>
+
+#include <stdexcept>
+
+namespace siding::detail {
+
+void check_something_to_wait_for(std::size_t count) {
+  if (count == 0) throw std::invalid_argument("wait: there is no future to wait for");
+}
+
+MultiWait::Until until(ReturnWhen return_when) noexcept {
+  switch (return_when) {
+    case ReturnWhen::first_completed:
+      return MultiWait::Until::first;
+    case ReturnWhen::first_exception:
+      return MultiWait::Until::first_error;
+    case ReturnWhen::all_completed:
+      break;
+  }
+  return MultiWait::Until::all;
+}
+
+}  // namespace siding::detail

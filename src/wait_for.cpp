@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include <siding/wait_for.hpp>
+
+#include <fmt/format.h>
+
+namespace siding::detail {
+
+void throw_timed_out(Limit limit) {
+  using Seconds = std::chrono::duration<double>;
+  throw TimeoutError(
+      fmt::format("the limit of {} s has passed", Seconds(limit.value()).count()));
+}
+
+Task<void> cancel_and_join(AnyFuture future, Limit limit) {
+  // What cannot be cancelled is left alone, as where the limit passes during the await.
+  const bool ending = future.cancel() || future.done();
+  if (!ending) throw_timed_out(limit);
+  MultiWait ended(std::vector<AnyFuture>{future}, MultiWait::Until::all,
+                  MultiWait::OnCancelled::detach);
+  co_await ended;
+  if (future.cancelled()) throw_timed_out(limit);
+}
+
+}  // namespace siding::detail
