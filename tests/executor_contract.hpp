@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/siding.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/executor_subject.hpp"
+#include "support/gate.hpp"
+#include "support/limits.hpp"
+
+// What every executor must do: cases over a factory. This header has those about calls,
+// executor_shutdown_contract.hpp those about cancelling and the end.
+
+namespace siding_test {
+
+inline int power(int base, int exponent) {
+  return exponent == 0 ? 1 : base * power(base, exponent - 1);
+}
+inline int add(int a, int b) { return a + b; }
+inline int square(int n) { return n * n; }
+inline int square_slowly(int n) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  return n * n;
+}
+inline int divide(int a, int b) {
+  if (b == 0) throw std::domain_error("division by zero");
+  return a / b;
+}
+inline int arrive_with(GateKey key, int value) {
+  arrive(key);
+  return value;
+}
+inline void pass_and_arrive(GateKey gate, GateKey counter) {
+  pass(gate);
+  arrive(counter);
+}
+
+/// The same coroutine for every executor.
+inline siding::Task<std::vector<int>> call_six_times(siding::Executor& executor,
+                                                     int (*function)(int)) {
+  std::vector<siding::Future<int>> calls;
+  for (int n = 0; n < 6; ++n)
+    calls.push_back(siding::run_in_executor(executor, function, n));
+  auto outcome = co_await siding::wait(calls);
+  CHECK(outcome.pending.empty());
+  std::vector<int> values;
+  for (auto& call : outcome.done)
+    values.push_back(call.result());
+  co_return values;
+}
+
+// EX-002
+TEST_CASE_TEMPLATE_DEFINE("submit calls the function, and its future holds what it returned", F,
+                          contract_submit) {
+  const Subject<F> executor(2);
+
+  CHECK(value_of(executor->submit(power, 2, 8)) == 256);
+  CHECK_NOTHROW(executor->submit([](int) {}, 1).get(hang_limit));
+  CHECK(value_of(executor->submit([](std::string text) { return text + "!"; }, "siding")) ==
+        "siding!");
+}
+
+// EX-003
+TEST_CASE_TEMPLATE_DEFINE("arguments are copied at the submit, however late the call starts", F,
+                          contract_copies) {
+  const Subject<F> executor(1);
+  Gate gate;
+  const auto blocker = executor->submit(pass, gate.key());
+  int x = 5;
+
+  const auto sum = executor->submit(add, x, 1);
+  x = 100;
+  gate.open();
+
+  CHECK(value_of(sum) == 6);
+}
+
+// EX-003
+TEST_CASE_TEMPLATE_DEFINE("std::ref passes a reference, and a closure brings its own values", F,
+                          contract_references) {
+  const Subject<F> executor(1);
+  int x = 5;
+
+  executor->submit([](int& target) { target = 100; }, std::ref(x)).get(hang_limit);
+
+  CHECK(x == 100);
+  CHECK(value_of(executor->submit([a = 1, b = 2] { return a - b; })) == -1);
+}
+
+// EX-022
+TEST_CASE_TEMPLATE_DEFINE("what the function throws arrives with its type and its text", F,
+                          contract_errors) {
+  const Subject<F> executor(1);
+
+  const auto failed = executor->submit([](int) -> int { throw std::out_of_range("k"); }, 0);
+
+  CHECK_THROWS_WITH_AS(failed.get(hang_limit), "k", std::out_of_range);
+  CHECK(failed.exception() != nullptr);
+}
+
+// EX-001
+TEST_CASE_TEMPLATE_DEFINE("one coroutine runs its calls on any executor", F, contract_coroutine) {
+  const Subject<F> executor(3);
+
+  const auto values = siding::run(call_six_times(*executor, square));
+
+  CHECK(values == std::vector{0, 1, 4, 9, 16, 25});
+}
+
+// EX-001
+TEST_CASE_TEMPLATE_DEFINE("six calls on three workers take the time of two", F, contract_waves) {
+  const Subject<F> executor(3);
+  siding::run(call_six_times(*executor, square));  // the workers are there from now on
+
+  const auto start = siding::Clock::now();
+  const auto values = siding::run(call_six_times(*executor, square_slowly));
+  const auto elapsed = siding::Clock::now() - start;
+
+  CHECK(values == std::vector{0, 1, 4, 9, 16, 25});
+  CHECK(elapsed >= std::chrono::milliseconds(200));
+  CHECK(elapsed < std::chrono::milliseconds(400) * slowness);
+}
+
+// EX-029
+TEST_CASE_TEMPLATE_DEFINE("a call can be awaited, and the coroutine goes on on its loop's thread",
+                          F, contract_await) {
+  const Subject<F> executor(1);
+  const auto loop_thread = std::this_thread::get_id();
+
+  siding::run([&]() -> siding::Task<> {
+    const int from_hot = co_await siding::run_in_executor(*executor, add, 40, 2);
+    CHECK(from_hot == 42);
+    CHECK(std::this_thread::get_id() == loop_thread);
+
+    const int from_lazy = co_await siding::offload(*executor, add, 40, 3);
+    CHECK(from_lazy == 43);
+    CHECK(std::this_thread::get_id() == loop_thread);
+
+    const auto submitted = executor->submit(add, 40, 4);
+    const int from_submitted = co_await submitted;
+    CHECK(from_submitted == 44);
+    CHECK(std::this_thread::get_id() == loop_thread);
+  });
+}
+
+// EX-004, EX-005
+TEST_CASE_TEMPLATE_DEFINE("map gives results in the order of its inputs, up to the shortest", F,
+                          contract_map) {
+  const Subject<F> executor(3);
+  const std::vector numbers{3, 2, 1};
+  const std::vector two{10, 20};
+
+  std::vector<int> squares;
+  for (int value : executor->map(square, numbers))
+    squares.push_back(value);
+  std::vector<int> sums;
+  for (int value : executor->map(add, numbers, two))
+    sums.push_back(value);
+
+  CHECK(squares == std::vector{9, 4, 1});
+  CHECK(sums == std::vector{13, 22});
+}
+
+// EX-004
+TEST_CASE_TEMPLATE_DEFINE("map keeps the order where the last call ends first", F,
+                          contract_map_order) {
+  const Subject<F> executor(3);
+  std::vector<Gate> gates(3);
+  std::vector<GateKey> keys;
+  for (const Gate& gate : gates)
+    keys.push_back(gate.key());
+  Gate ended;
+  const auto call = [](GateKey gate, GateKey end, int value) {
+    pass(gate);
+    arrive(end);
+    return value;
+  };
+
+  auto results = executor->map(call, keys, std::vector(3, ended.key()), std::vector{3, 2, 1});
+  for (int last = 3; last > 0; --last) {
+    gates[static_cast<std::size_t>(last - 1)].open();
+    ended.wait_for_arrivals(4 - last);
+  }
+  std::vector<int> values;
+  for (int value : results)
+    values.push_back(value);
+
+  CHECK(values == std::vector{3, 2, 1});
+}
+
+// EX-006
+TEST_CASE_TEMPLATE_DEFINE("an error in one call of a map comes up exactly at its place", F,
+                          contract_map_error) {
+  const Subject<F> executor(3);
+
+  auto results = executor->map(divide, std::vector{6, 6, 6, 6}, std::vector{2, 3, 0, 6});
+  auto step = results.begin();
+
+  CHECK(*step == 3);
+  CHECK(*++step == 2);
+  CHECK_THROWS_WITH_AS(*++step, "division by zero", std::domain_error);
+  CHECK(*++step == 1);
+  CHECK(++step == results.end());
+}
+
+// EX-007
+TEST_CASE_TEMPLATE_DEFINE("leaving a map half-way cancels the calls that have not started", F,
+                          contract_map_abandoned) {
+  const Subject<F> executor(1);
+  Gate gate;
+  Gate started;
+  const auto call = [](GateKey counter, GateKey door, int n) {
+    arrive(counter);
+    if (n == 1) throw std::runtime_error("1");
+    if (n == 2) pass(door);
+    return n;
+  };
+  std::vector<int> numbers(10);
+  std::iota(numbers.begin(), numbers.end(), 0);
+
+  {
+    auto results =
+        executor->map(call, std::vector(10, started.key()), std::vector(10, gate.key()), numbers);
+    auto step = results.begin();
+    CHECK(*step == 0);
+    CHECK_THROWS_AS(*++step, std::runtime_error);
+    gate.wait_for_arrivals(1);
+  }
+  gate.open();
+  executor->shutdown();
+
+  CHECK(started.arrivals() == 3);
+}
+
+// EX-008
+TEST_CASE_TEMPLATE_DEFINE("the limit of a map counts from the call, and the late step throws", F,
+                          contract_map_timeout) {
+  const Subject<F> executor(1);
+  Gate gate;
+  const auto call = [](GateKey door, int n) {
+    if (n == 2) pass(door);
+    return n;
+  };
+  constexpr auto limit = std::chrono::milliseconds(200);
+
+  const auto start = siding::Clock::now();
+  auto results =
+      executor->map({.timeout = limit}, call, std::vector(3, gate.key()), std::vector{0, 1, 2});
+  gate.wait_for_arrivals(1);
+  auto step = results.begin();
+  CHECK(*step == 0);
+  CHECK(*++step == 1);
+  std::this_thread::sleep_until(start + limit / 2);
+  const auto before = siding::Clock::now();
+  CHECK_THROWS_AS(*++step, siding::TimeoutError);
+  const auto after = siding::Clock::now();
+
+  CHECK(after - start >= limit);
+  CHECK(after - before < limit);
+}
+
+// EX-009
+TEST_CASE_TEMPLATE_DEFINE("map submits everything at once, also if no result is ever read", F,
+                          contract_map_eager) {
+  const Subject<F> executor(2);
+  Gate counter;
+
+  const auto results =
+      executor->map(arrive_with, std::vector(10, counter.key()), std::vector(10, 0));
+  executor->shutdown();
+
+  CHECK(counter.arrivals() == 10);
+}
+
+// EX-019
+TEST_CASE_TEMPLATE_DEFINE("a done-callback may submit to the same executor", F,
+                          contract_callback_submits) {
+  struct Chain {
+    siding::Executor& executor;
+    Gate& ended;
+    std::atomic<int> steps{0};
+
+    void go_on(int left) {
+      executor.submit(add, left, -1).add_done_callback([this](const siding::Future<int>& call) {
+        ++steps;
+        if (call.result() > 0) return go_on(call.result());
+        arrive(ended.key());
+      });
+    }
+  };
+  const Subject<F> executor(2);
+  Gate ended;
+  Chain a{*executor, ended};
+  Chain b{*executor, ended};
+  Chain c{*executor, ended};
+
+  a.go_on(100);
+  b.go_on(50);
+  c.go_on(60);
+  ended.wait_for_arrivals(3);
+  executor->shutdown();
+
+  CHECK(a.steps == 100);
+  CHECK(b.steps == 50);
+  CHECK(c.steps == 60);
+}
+
+// EX-020
+TEST_CASE_TEMPLATE_DEFINE("many threads may use one executor at once", F, contract_threads) {
+  const Subject<F> executor(3);
+  std::atomic<int> wrong{0};
+  const auto use = [&] {
+    std::vector<int> numbers(40);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const auto map_all = [&] {
+      int n = 0;
+      for (int value : executor->map(square, numbers)) {
+        if (value != square(n++)) ++wrong;
+      }
+      if (n != 40) ++wrong;
+    };
+    map_all();
+    std::vector<siding::Future<int>> calls;
+    for (int n = 0; n < 20; ++n) {
+      calls.push_back(executor->submit(square, n));
+      if (n % 2 == 1) calls.back().cancel();
+    }
+    for (int n = 0; n < 20; ++n) {
+      const auto& call = calls[static_cast<std::size_t>(n)];
+      if (n % 2 == 1 && call.cancelled()) continue;
+      if (call.get(hang_limit) != square(n)) ++wrong;
+    }
+    map_all();
+  };
+
+  std::vector<std::thread> users;
+  for (int i = 0; i < 10; ++i)
+    users.emplace_back(use);
+  for (std::thread& user : users)
+    user.join();
+
+  CHECK(wrong == 0);
+}
+
+// EX-021
+TEST_CASE_TEMPLATE_DEFINE("dropping the future neither blocks nor drops the work", F,
+                          contract_dropped_future) {
+  const Subject<F> executor(1);
+  Gate gate;
+  Gate ran;
+
+  executor->submit(pass_and_arrive, gate.key(), ran.key());  // would block here for ever
+  CHECK(ran.arrivals() == 0);
+  gate.open();
+  executor->shutdown();
+
+  CHECK(ran.arrivals() == 1);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a call starts while a worker is free, whatever the other workers do", F,
+                          contract_liveness) {
+  const Subject<F> executor(3);
+  Gate gate;
+
+  for (int blocked = 0; blocked < 3; ++blocked) {
+    // One more worker than are blocked is there already, or none of those that are free is.
+    const int rounds = blocked == 1 ? 20 : 0;
+    for (int n = 0; n <= rounds; ++n)
+      CHECK(value_of(executor->submit(square, n)) == square(n));
+    executor->submit(pass, gate.key());
+    gate.wait_for_arrivals(blocked + 1);
+  }
+  const auto queued = executor->submit(square, 9);
+  CHECK_FALSE(queued.done());
+  gate.open();
+
+  CHECK(value_of(queued) == 81);
+}
+
+}  // namespace siding_test

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// expect(g++): use of deleted function
+// expect(clang++): call to deleted function 'run_in_executor'
+#include <siding/run_in_executor.hpp>
+
+int blocks(int number);
+
+siding::Future<int> start() {
+#ifdef SIDING_GOOD
+  return siding::run_in_executor(nullptr, blocks, 1);
+#else
+  return siding::run_in_executor(blocks, 1);
+#endif
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// expect: no matching function for call to .*wait_for
+#include <siding/wait_for.hpp>
+
+#include <chrono>
+
+siding::Task<> step();
+
+siding::Task<> step_in_time() {
+#ifdef SIDING_GOOD
+  co_await siding::wait_for(step(), std::chrono::seconds(1));
+#else
+  co_await siding::wait_for(step(), 1);
+#endif
+}
