@@ -3,6 +3,7 @@
 #include <siding/error.hpp>
 #include <siding/event_loop.hpp>
 #include <siding/offload.hpp>
+#include <siding/process_pool.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/thread_pool.hpp>
 
@@ -66,11 +67,17 @@ Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
 
 namespace detail {
 
-Executor& default_executor(Scheduler& scheduler) {
+Executor& default_executor(Scheduler& scheduler, DefaultPool pool) {
   Loop& loop = static_cast<Loop&>(scheduler);
   if (loop.default_executor_ended) {
     throw ShutdownError(
         "the default executor of this loop was shut down; name another executor in the call");
+  }
+  if (pool == DefaultPool::processes) {
+    if (loop.default_process_pool == nullptr) {
+      loop.default_process_pool = std::make_shared<ProcessPool>();
+    }
+    return *loop.default_process_pool;
   }
   if (loop.default_executor == nullptr) loop.default_executor = std::make_shared<ThreadPool>();
   return *loop.default_executor;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <siding/detail/error_report.hpp>
+#include <siding/detail/portable_call.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error_report.hpp>
 #include <siding/cancellation.hpp>
@@ -10,7 +11,6 @@
 #include <cxxabi.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <memory>
 #include <typeinfo>
 #include <utility>
@@ -18,13 +18,6 @@
 namespace siding::detail {
 
 namespace {
-
-std::string name_of(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
-  return status == 0 ? name.get() : type.name();
-}
 
 /// An error on its way to the loop that shall hear of it.
 struct ReportNode final : Node {
@@ -61,9 +54,9 @@ std::string describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& exception) {
-    return fmt::format("{}: {}", name_of(typeid(exception)), exception.what());
+    return fmt::format("{}: {}", type_name(typeid(exception)), exception.what());
   } catch (...) {
-    return name_of(*abi::__cxa_current_exception_type());
+    return type_name(*abi::__cxa_current_exception_type());
   }
 }
 

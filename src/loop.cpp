@@ -8,7 +8,10 @@
 
 #include <fmt/format.h>
 
+#include <poll.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <stdexcept>
 #include <utility>
 
@@ -41,8 +44,10 @@ struct Loop::Running {
     current_scheduler = &loop;
     loop.running_.store(true, std::memory_order_relaxed);
     loop.owner_ = std::this_thread::get_id();
+    for (const auto& watch : loop.watches_) watch->source->attach();
   }
   ~Running() {
+    for (const auto& watch : loop.watches_) watch->source->detach();
     loop.stopping_ = false;
     loop.running_.store(false, std::memory_order_relaxed);
     current_scheduler = nullptr;
@@ -148,11 +153,11 @@ void Loop::stop() noexcept {
 void Loop::iterate() {
   if (++iterations_ % look_period == 0) ring_.poll();
   fire_timers();
-  ready.append(inbox->take());
+  collect();
   if (ready.empty() && !stopping_) {
     sleep();
     fire_timers();
-    ready.append(inbox->take());
+    collect();
   }
   Node* node = ready.take();
   while (node != nullptr) {
@@ -168,16 +173,63 @@ void Loop::fire_timers() noexcept {
   while (!timers.empty() && timers.next_due() <= time) timers.pop().due(*this);
 }
 
+void Loop::collect() noexcept {
+  ready.append(inbox->take());
+  if (watches_.empty()) return;
+  for (const auto& watch : watches_) {
+    if (watch->source->has_mail()) watch->source->collect();
+  }
+  forget_sources();
+}
+
+bool Loop::has_mail() noexcept {
+  if (inbox->has_mail()) return true;
+  for (const auto& watch : watches_) {
+    if (watch->source->has_mail()) return true;
+  }
+  return false;
+}
+
+// The sources first: they stay armed without harm if the inbox says no.
+bool Loop::fall_asleep() {
+  for (const auto& watch : watches_) {
+    if (!watch->in_flight()) ring_.poll_once(*watch, watch->source->event_fd(), POLLIN);
+    if (!watch->source->fall_asleep()) return false;
+  }
+  return inbox->fall_asleep();
+}
+
+void Loop::Watch::complete(int, std::uint32_t) noexcept { source->reset_event(); }
+
+void Loop::add_source(std::shared_ptr<CompletionSource> source) {
+  watches_.push_back(std::make_unique<Watch>(std::move(source)));
+  watches_.back()->source->attach();
+}
+
+void Loop::forget_sources() noexcept {
+  for (std::size_t i = 0; i < watches_.size();) {
+    Watch& watch = *watches_[i];
+    if (!watch.source->ended()) {
+      ++i;
+    } else if (watch.in_flight()) {
+      watch.source->wake();  // the poll ends, and the watch with it
+      ++i;
+    } else {
+      watches_.erase(watches_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+}
+
 void Loop::sleep() {
   std::optional<TimePoint> due;
   // The end of time is never reached: a call or sleep without limit.
   if (!timers.empty() && timers.next_due() != TimePoint::max()) due = timers.next_due();
   if (clock_ != nullptr && due.has_value()) {
-    if (offloaded == 0 && !inbox->has_mail()) return clock_->advance_to(*due);
+    if (offloaded == 0 && !has_mail()) return clock_->advance_to(*due);
     due.reset();  // virtual time stands still while something runs elsewhere
   }
-  if (offloaded != 0 && may_spin(due) && spin_.until([this] { return inbox->has_mail(); })) return;
-  if (!inbox->fall_asleep()) return;
+  if (offloaded != 0 && may_spin(due) && spin_.until([this] { return has_mail(); })) return;
+  if (!fall_asleep()) return;
   ++sleeps_;
   if (due.has_value()) {
     ring_.wait(coalesced(*due));
@@ -226,6 +278,7 @@ void Loop::close() {
     // of the default executor, whose destructor would wait for them: it is leaked.
     inbox->abandon_after_fork();
     static_cast<void>(new std::shared_ptr<Executor>(std::move(default_executor)));
+    static_cast<void>(new std::shared_ptr<Executor>(std::move(default_process_pool)));
     return;
   }
   refuse_chain(ready.take());
@@ -235,10 +288,15 @@ void Loop::close() {
   while (tasks != nullptr) tasks->abandon();
   while (!timers.empty()) timers.pop().refuse();
   refuse_chain(ready.take());
-  if (default_executor != nullptr) default_executor->shutdown({.wait = false});
+  for (const auto& pool : {default_executor, default_process_pool}) {
+    if (pool != nullptr) pool->shutdown({.wait = false});
+  }
   default_executor.reset();
+  default_process_pool.reset();
   refuse_chain(inbox->close());
+  for (const auto& watch : watches_) watch->source->loop_closed();
   if (!ring_.close()) {
+    for (auto& watch : watches_) static_cast<void>(watch.release());
     log_error("closing a loop: the kernel still holds operations; their memory is leaked", nullptr,
               {});
   }

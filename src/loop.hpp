@@ -15,6 +15,8 @@
 #include <optional>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace siding {
 
@@ -35,6 +37,7 @@ class Loop final : public Scheduler {
   void report(const ErrorReport& report) noexcept override;
   void check_open(std::string_view what) const override;
   void refuse_arrivals() noexcept override;
+  void add_source(std::shared_ptr<CompletionSource> source) override;
 
   void check_can_run(std::string_view what) const;
   void run_forever();
@@ -53,6 +56,7 @@ class Loop final : public Scheduler {
   EventLoop* face = nullptr;  // the object that users hold
   std::function<void(const ErrorReport&)> exception_handler;
   std::shared_ptr<Executor> default_executor;
+  std::shared_ptr<Executor> default_process_pool;
   bool default_executor_ended = false;
 
  private:
@@ -70,15 +74,27 @@ class Loop final : public Scheduler {
 
   struct Running;  // marks this loop as the thread's running one
 
+  // A source and the poll on its eventfd.
+  struct Watch final : Operation {
+    explicit Watch(std::shared_ptr<CompletionSource> watched) : source(std::move(watched)) {}
+    void complete(int result, std::uint32_t flags) noexcept override;
+    std::shared_ptr<CompletionSource> source;
+  };
+
   void iterate();
   void fire_timers() noexcept;
   void sleep();
+  void collect() noexcept;
+  bool has_mail() noexcept;
+  bool fall_asleep();
+  void forget_sources() noexcept;
   bool may_spin(std::optional<TimePoint> due) const noexcept;
   TimePoint coalesced(TimePoint due) const noexcept;
   void refuse_chain(Node* chain) noexcept;
 
   testing::VirtualClock* clock_;
   Ring ring_;  // after the inbox of the base, whose eventfd it watches
+  std::vector<std::unique_ptr<Watch>> watches_;
   StopNode stop_node_{*this};
   std::thread::id owner_;  // the first thread that runs it
   TimePoint last_timer_wake_{};

@@ -18,7 +18,7 @@ bool OffloadAwaiterBase::begin() {
     cancelled_ = true;
     return false;
   }
-  if (executor_ == nullptr) executor_ = &default_executor(context_->scheduler());
+  if (executor_ == nullptr) executor_ = &default_executor(context_->scheduler(), pool_);
   return true;
 }
 
@@ -38,18 +38,32 @@ void OffloadAwaiterBase::start() {
 
 bool OffloadAwaiterBase::cancel() noexcept {
   if (cancelled_) return false;
-  // acquire: pairs with the worker's release, so that `finished` is seen as early as it can be.
-  if (phase.load(std::memory_order_acquire) == Phase::queued) {
-    if (Job job = executor_->withdraw(static_cast<const JobNode*>(this))) {
+  do {
+    // acquire: pairs with the worker's release, so that `finished` is seen as early as it can be.
+    if (phase.load(std::memory_order_acquire) == Phase::queued) {
+      if (Job job = executor_->withdraw(static_cast<const JobNode*>(this))) {
+        cancelled_ = true;
+        job.cancel();
+        return true;
+      }
+      if (move_phase(Phase::queued, Phase::cancelled)) {
+        cancelled_ = true;  // the executor will come by and only let go of it
+        return true;
+      }
+    }
+    if (pin()) {
       cancelled_ = true;
-      job.cancel();
+      if (remote->recall(*this)) {
+        unpin(Phase::cancelled);
+        send_home();
+      } else {
+        remote->interrupt(*this);
+        unpin(Phase::away);
+      }
       return true;
     }
-    if (move_phase(Phase::queued, Phase::cancelled)) {
-      cancelled_ = true;  // the executor will come by and only let go of it
-      return true;
-    }
-  }
+    // Queued again: the executor has moved it from one process to another.
+  } while (phase.load(std::memory_order_acquire) == Phase::queued);
   if (phase.load(std::memory_order_acquire) != Phase::running) return false;
   cancelled_ = true;
   request_stop();

@@ -5,12 +5,12 @@
 #include <siding/error.hpp>
 
 #include "parker.hpp"
+#include "signals_blocked.hpp"
 #include "spin.hpp"
 
 #include <fmt/format.h>
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
@@ -56,25 +56,6 @@ void set_system_name(const std::string& prefix, std::size_t index) noexcept {
     // The thread stays without a name of its own.
   }
 }
-
-/// While it lives, threads that are started block all signals that a process can be sent: handlers
-/// run on threads of the program, not on workers.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    // What the processor raises stays unblocked: blocked, it would end the process unhandled.
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
-      ::sigdelset(&all, fault);
-    }
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 
@@ -186,7 +167,7 @@ void ThreadPool::Core::start_worker() {
     worker->name = fmt::format("{}_{}", options.thread_name_prefix, index);
     workers.reserve(index + 1);
     {
-      const SignalsBlocked signals;
+      const detail::SignalsBlocked signals;
       worker->thread = std::thread(&Core::work, this, std::ref(*worker), index);
     }
     workers.push_back(std::move(worker));

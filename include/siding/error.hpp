@@ -3,7 +3,12 @@
 
 #include <siding/export.hpp>
 
+#include <sys/types.h>
+
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 // Every exception type of the library except `Cancelled` (cancellation.hpp) and
 // `IoUringUnavailable` (io_uring_unavailable.hpp). Each has its virtual destructor in the library,
@@ -31,6 +36,38 @@ class SIDING_EXPORT BrokenExecutor : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   ~BrokenExecutor() override;
+};
+
+/// The process that ran a call has died.
+class SIDING_EXPORT WorkerCrashed : public BrokenExecutor {
+ public:
+  /// Parameters: what `what()`, `pid()`, `signal()`, `exit_status()` and `call()` give.
+  WorkerCrashed(const std::string& text, pid_t pid, int signal, int exit_status,
+                std::string_view call);
+  WorkerCrashed(const WorkerCrashed&) noexcept = default;
+  WorkerCrashed& operator=(const WorkerCrashed&) noexcept = default;
+  ~WorkerCrashed() override;
+
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  /// The signal that killed it, or 0.
+  [[nodiscard]] int signal() const noexcept { return signal_; }
+  /// What it gave to exit(), if no signal killed it.
+  [[nodiscard]] int exit_status() const noexcept { return exit_status_; }
+  /// The name of the call that it ran, or the function's type; empty if it ran none.
+  [[nodiscard]] const std::string& call() const noexcept { return *call_; }
+
+ private:
+  pid_t pid_;
+  int signal_;
+  int exit_status_;
+  std::shared_ptr<const std::string> call_;  // shared, because copying an exception must not throw
+};
+
+/// This program cannot have worker processes; the text says what to do.
+class SIDING_EXPORT ProcessPoolUnavailable : public BrokenExecutor {
+ public:
+  using BrokenExecutor::BrokenExecutor;
+  ~ProcessPoolUnavailable() override;
 };
 
 /// Work was given to a loop that was closed, or a loop was closed under a waiting task.
@@ -74,6 +111,49 @@ class SIDING_EXPORT WouldBlockLoop : public std::logic_error {
  public:
   using std::logic_error::logic_error;
   ~WouldBlockLoop() override;
+};
+
+/// A value could not be written for another process, or what came from one could not be read.
+class SIDING_EXPORT SerializationError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~SerializationError() override;
+};
+
+/// A call was given to a pool of processes that has no form in which it could cross to one.
+class SIDING_EXPORT NotPortable : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+  ~NotPortable() override;
+};
+
+/// What a function threw in another process, where its type cannot be rebuilt here.
+///
+/// `what()` names the type, its text, the process and the call. A type that shall arrive as itself
+/// needs a `RegisterError` (register_error.hpp).
+class SIDING_EXPORT RemoteError : public std::runtime_error {
+ public:
+  /// Parameters:
+  ///   type_name  the demangled name of the type that was thrown.
+  ///   message    its `what()`; empty for what is no `std::exception`.
+  ///   pid        the process that threw it.
+  ///   call       the name of the call there; may be empty.
+  RemoteError(std::string_view type_name, std::string_view message, pid_t pid,
+              std::string_view call);
+  RemoteError(const RemoteError&) noexcept = default;
+  RemoteError& operator=(const RemoteError&) noexcept = default;
+  ~RemoteError() override;
+
+  [[nodiscard]] const std::string& type_name() const noexcept;
+  /// The text of the original, without the rest of `what()`.
+  [[nodiscard]] const std::string& message() const noexcept;
+  [[nodiscard]] pid_t pid() const noexcept;
+  [[nodiscard]] const std::string& call() const noexcept;
+
+ private:
+  // Shared, because copying an exception must not throw.
+  struct Origin;
+  std::shared_ptr<const Origin> origin_;
 };
 
 }  // namespace siding

@@ -80,6 +80,15 @@ class SIDING_EXPORT JobQueue {
     (last_ != nullptr ? last_->next : first_) = node;
     last_ = node;
   }
+  /// Puts a job in front of all others.
+  void push_front(Job job) noexcept {
+    detail::JobNode* node = std::exchange(job.node_, nullptr);
+    node->next = first_;
+    node->previous = nullptr;
+    node->queue = this;
+    (first_ != nullptr ? static_cast<detail::JobNode*>(first_)->previous : last_) = node;
+    first_ = node;
+  }
   /// The oldest job; empty if there is none.
   Job pop() noexcept {
     detail::JobNode* node = static_cast<detail::JobNode*>(first_);
@@ -113,6 +122,8 @@ namespace detail {
 /// Makes handles for the library.
 struct JobAccess {
   static Job make(JobNode& node) noexcept { return Job(&node); }
+  static JobNode& node(const Job& job) noexcept { return *job.node_; }
+  static JobNode& release(Job job) noexcept { return *std::exchange(job.node_, nullptr); }
 };
 
 }  // namespace detail

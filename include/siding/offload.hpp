@@ -32,12 +32,17 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
         name_(options.name),
         executor_(executor.get()),
         on_cancel_(options.on_cancel) {}
+  template <class... Parts>
+  OffloadOp(detail::DefaultPool pool, const CallOptions& options, std::in_place_t, Parts&&... parts)
+      : OffloadOp(ExecutorRef(nullptr), options, std::in_place, std::forward<Parts>(parts)...) {
+    pool_ = pool;
+  }
   OffloadOp(OffloadOp&&) = default;
 
   /// A second await throws InvalidStateError.
   detail::OffloadAwaiter<Call> operator co_await() & {
     if (std::exchange(used_, true)) detail::throw_offloaded_twice();
-    return detail::OffloadAwaiter<Call>(executor_, name_, call_, on_cancel_);
+    return detail::OffloadAwaiter<Call>(executor_, pool_, name_, call_, on_cancel_);
   }
   template <class Self = Call>
   detail::OffloadAwaiter<Call> operator co_await() && {
@@ -50,6 +55,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   std::string name_;
   Executor* executor_;
   OnCancel on_cancel_;
+  detail::DefaultPool pool_ = detail::DefaultPool::threads;
   bool used_ = false;
 };
 
@@ -79,6 +85,7 @@ template <ExecutorArgument E, class F, class... Args>
   requires(!detail::options<F>)
 OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> offload(E&& executor, F&& fn,
                                                                             Args&&... args) {
+  detail::check_crossing<E, F, Args...>();
   return {ExecutorRef(std::forward<E>(executor)), CallOptions{}, std::in_place,
           detail::Kept<F>::pass(fn), detail::Kept<Args>::pass(args)...};
 }
@@ -87,6 +94,7 @@ OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> offload(E&& 
                                                                             CallOptions options,
                                                                             F&& fn,
                                                                             Args&&... args) {
+  detail::check_crossing<E, F, Args...>();
   return {ExecutorRef(std::forward<E>(executor)), options, std::in_place,
           detail::Kept<F>::pass(fn), detail::Kept<Args>::pass(args)...};
 }

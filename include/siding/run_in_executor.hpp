@@ -38,6 +38,7 @@ SIDING_EXPORT Executor& named_executor(ExecutorRef executor, Scheduler& schedule
 template <ExecutorArgument E, class F, class... Args>
 Started<detail::call_result_t<F, Args...>, detail::guard<F, Args...>> run_in_executor(
     E&& executor, CallOptions options, F&& fn, Args&&... args) {
+  detail::check_crossing<E, F, Args...>();
   detail::Scheduler& scheduler = detail::require_scheduler("run_in_executor");
   Executor& chosen = detail::named_executor(ExecutorRef(std::forward<E>(executor)), scheduler);
   return Started<detail::call_result_t<F, Args...>, detail::guard<F, Args...>>(

@@ -17,7 +17,9 @@
 #include <siding/job.hpp>
 #include <siding/log.hpp>
 #include <siding/offload.hpp>
+#include <siding/process_pool.hpp>
 #include <siding/promise.hpp>
+#include <siding/register_error.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>
 #include <siding/sleep.hpp>
@@ -25,7 +27,9 @@
 #include <siding/task.hpp>
 #include <siding/thread_pool.hpp>
 #include <siding/time.hpp>
+#include <siding/to_process.hpp>
 #include <siding/to_thread.hpp>
 #include <siding/version.hpp>
 #include <siding/wait.hpp>
 #include <siding/wait_for.hpp>
+#include <siding/wire.hpp>

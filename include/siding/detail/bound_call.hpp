@@ -129,6 +129,8 @@ class BoundCall {
         std::move(parts_));
   }
 
+  const std::tuple<kept_t<F>, kept_t<A>...>& parts() const noexcept { return parts_; }
+
  private:
   std::tuple<kept_t<F>, kept_t<A>...> parts_;
 };

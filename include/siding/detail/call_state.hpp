@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/cancellation.hpp>
 #include <siding/detail/bound_call.hpp>
 #include <siding/detail/future_state.hpp>
 #include <siding/detail/job_node.hpp>
+#include <siding/detail/portable_call.hpp>
 
 #include <exception>
 #include <memory>
@@ -70,6 +72,32 @@ class CallState final : public ValueState<T>, public JobNode {
     fail(nullptr);
   }
 
+  // In an executor whose calls run in another process.
+  const PortableCall& portable() const noexcept override { return portable_call<Call>(); }
+  void encode(WireWriter& out) override { encode_call(*call_, out); }
+  void settle(WireReader& value) noexcept override {
+    std::exception_ptr error;
+    try {
+      this->emplace_from([&value] { return decode_result<Call>(value); });
+    } catch (...) {
+      error = std::current_exception();
+    }
+    call_.reset();
+    const Outcome outcome = error ? Outcome::error : Outcome::value;
+    this->complete(outcome, std::move(error), true);
+  }
+  void settle(std::exception_ptr error) noexcept override {
+    call_.reset();
+    const Outcome outcome = is_cancelled(error) ? Outcome::cancelled : Outcome::error;
+    this->complete(outcome, std::move(error), true);
+  }
+  void let_go(std::exception_ptr error) noexcept override {
+    call_.reset();
+    if (error) this->report(std::move(error), "a call threw after its future was cancelled");
+    this->release();
+  }
+  Inbox* awaited_by() const noexcept override { return home_.get(); }
+
   std::string_view call_name() const noexcept override {
     return name_ ? std::string_view(*name_) : std::string_view();
   }
@@ -85,19 +113,30 @@ class CallState final : public ValueState<T>, public JobNode {
   bool cancel(const CancelOptions& options) override {
     if (this->done()) return false;
     this->set_cancel_reason(options.reason);
-    if (this->move_phase(Phase::queued, Phase::cancelled)) {
-      call_.reset();
-      this->complete(Outcome::cancelled, false);
-      return true;
-    }
-    if (this->origin() != Origin::loop_call) return false;
+    const bool is_loop_call = this->origin() == Origin::loop_call;
+    do {
+      if (this->move_phase(Phase::queued, Phase::cancelled)) {
+        call_.reset();
+        this->complete(Outcome::cancelled, false);
+        return true;
+      }
+      if (this->pin()) return cancel_away(is_loop_call);
+      // Queued again: an executor has moved it from one process to another.
+    } while (phase.load(std::memory_order_acquire) == Phase::queued);
+    if (!is_loop_call) return false;
     if (!this->move_phase(Phase::running, Phase::abandoned)) return false;
     stop_.request_stop();
     this->complete(Outcome::cancelled, false);
     return true;
   }
   bool running() const noexcept override {
-    return phase.load(std::memory_order_acquire) == Phase::running;
+    const Phase now = phase.load(std::memory_order_acquire);
+    if (now != Phase::away && now != Phase::pinned) return now == Phase::running;
+    auto& self = const_cast<CallState&>(*this);
+    if (!self.pin()) return false;
+    const bool begun = remote->has_begun(*this);
+    self.unpin(Phase::away);
+    return begun;
   }
   bool request_stop() noexcept override { return !this->done() && stop_.request_stop(); }
 
@@ -105,6 +144,24 @@ class CallState final : public ValueState<T>, public JobNode {
   void refuse() noexcept override {}
 
  private:
+  // The call is pinned.
+  bool cancel_away(bool may_abandon) noexcept {
+    if (remote->recall(*this)) {
+      call_.reset();
+      this->unpin(Phase::cancelled);
+      this->complete(Outcome::cancelled, true);  // the executor has forgotten it
+      return true;
+    }
+    if (!may_abandon) {
+      this->unpin(Phase::away);
+      return false;
+    }
+    remote->interrupt(*this);
+    this->unpin(Phase::abandoned);
+    this->complete(Outcome::cancelled, false);
+    return true;
+  }
+
   std::shared_ptr<Inbox> home() const noexcept override { return home_; }
 
   std::optional<Call> call_;

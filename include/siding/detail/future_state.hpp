@@ -183,6 +183,8 @@ class SIDING_EXPORT FutureState : public Recycled {
 };
 
 [[noreturn]] SIDING_EXPORT void throw_value_taken();
+/// Whether `error` holds a `Cancelled`; looks at the type without throwing it.
+SIDING_EXPORT bool is_cancelled(const std::exception_ptr& error) noexcept;
 
 /// A state with room for its value.
 template <class T>

@@ -11,9 +11,30 @@
 
 namespace siding {
 class JobQueue;
+class WireReader;
+class WireWriter;
 }
 
 namespace siding::detail {
+
+class Inbox;
+struct JobNode;
+struct PortableCall;
+
+/// An executor whose calls run in another process, as their cancellers see it. It cannot go while a
+/// node is pinned. Any thread.
+class RemoteExecutor {
+ public:
+  /// Takes a call back that no worker has begun; true: it is the caller's now.
+  virtual bool recall(JobNode& node) noexcept = 0;
+  /// Whether a worker has begun it.
+  virtual bool has_begun(const JobNode& node) noexcept = 0;
+  /// Its caller wants it to end: it is settled soon, if need be by the end of its worker.
+  virtual void interrupt(JobNode& node) noexcept = 0;
+
+ protected:
+  ~RemoteExecutor() = default;
+};
 
 /// One call on its way through an executor. It lives in the awaiting coroutine's frame, or in the
 /// state of its future; `Job` is the handle that executors get.
@@ -25,9 +46,27 @@ namespace siding::detail {
 ///   running -> abandoned  the canceller of a future made on a loop: the outcome is dropped
 ///   running -> finished   the worker: the outcome counts
 ///
+/// A call that goes to another process is not touched by its worker. There the executor moves it on,
+/// and the word that decides lies in the worker's memory:
+///   queued -> encoding    the executor writes the arguments down
+///   encoding -> away      a worker will call the function, or does
+///   encoding -> queued    it could not be handed over
+///   away -> pinned        a canceller asks the executor; meanwhile it is not settled
+///   pinned -> away, cancelled, abandoned   as the answer was
+///   away -> finished      the executor: the outcome counts
+///
 /// As a Node it is what the loop runs when an awaited call is over.
 struct SIDING_EXPORT JobNode : Node {
-  enum class Phase : std::uint8_t { queued, running, cancelled, abandoned, finished };
+  enum class Phase : std::uint8_t {
+    queued,
+    running,
+    cancelled,
+    abandoned,
+    finished,
+    encoding,
+    away,
+    pinned
+  };
 
   /// Calls the function, or only settles if it was cancelled. Worker; the node may be gone after.
   virtual void execute() noexcept = 0;
@@ -37,11 +76,44 @@ struct SIDING_EXPORT JobNode : Node {
   virtual void drop() noexcept = 0;
   virtual std::string_view call_name() const noexcept = 0;
 
+  // For executors whose calls run in another process.
+  /// How the call crosses; the same for all calls of one type.
+  virtual const PortableCall& portable() const noexcept = 0;
+  /// Writes the function and its arguments; they stay. Whoever holds the Job, in phase encoding.
+  virtual void encode(WireWriter& out) = 0;
+  /// Settles with what the worker wrote. After begin_settling() has said true.
+  virtual void settle(WireReader& value) noexcept = 0;
+  virtual void settle(std::exception_ptr error) noexcept = 0;
+  /// Lets go of a call whose outcome does not count; `error` is what it threw, if it did. After
+  /// begin_settling() has said false.
+  virtual void let_go(std::exception_ptr error) noexcept = 0;
+  /// The loop that awaits it; null: anybody may.
+  virtual Inbox* awaited_by() const noexcept = 0;
+
   // Node::next and these two belong to the executor that holds the job.
   JobNode* previous = nullptr;
   JobQueue* queue = nullptr;
+  RemoteExecutor* remote = nullptr;  // set before phase away
+  std::uint32_t place = 0;           // the executor's own
 
   std::atomic<Phase> phase{Phase::queued};
+
+  /// The executor's claim on a call that is away. True: its outcome counts.
+  bool begin_settling() noexcept {
+    return pin() ? (unpin(Phase::finished), true) : false;
+  }
+
+  /// The executor's claim on a queued call. False: it was cancelled, only let it go.
+  bool begin_encoding() noexcept { return move_phase(Phase::queued, Phase::encoding); }
+  void end_encoding(Phase phase_now) noexcept {
+    phase.store(phase_now, std::memory_order_release);
+  }
+
+  /// Holds a call that is away, or is just leaving, where it is. False: it is neither.
+  bool pin() noexcept;
+  /// The same, but gives up where it would have to wait.
+  bool try_pin() noexcept { return move_phase(Phase::away, Phase::pinned); }
+  void unpin(Phase phase_now) noexcept { phase.store(phase_now, std::memory_order_release); }
 
  protected:
   ~JobNode() = default;

@@ -3,6 +3,7 @@
 
 #include <siding/detail/job_node.hpp>
 #include <siding/detail/outcome.hpp>
+#include <siding/detail/portable_call.hpp>
 #include <siding/detail/submit.hpp>
 #include <siding/detail/task_context.hpp>
 #include <siding/executor.hpp>
@@ -18,8 +19,13 @@
 
 namespace siding::detail {
 
-/// The loop's default executor, made on first use. Throws ShutdownError once it was shut down.
-SIDING_EXPORT Executor& default_executor(Scheduler& scheduler);
+/// The pool that a call goes to which names none.
+enum class DefaultPool : unsigned char { threads, processes };
+
+/// The loop's default executor, or its default process pool; made on first use. Throws
+/// ShutdownError once they were shut down; ProcessPoolUnavailable.
+SIDING_EXPORT Executor& default_executor(Scheduler& scheduler,
+                                         DefaultPool pool = DefaultPool::threads);
 
 /// An awaited call: the job lives in the awaiting coroutine's frame. The part that does not depend
 /// on the function.
@@ -42,10 +48,12 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
   void fail(std::exception_ptr error) noexcept override;
   void drop() noexcept override;
   std::string_view call_name() const noexcept override { return name_; }
+  void let_go(std::exception_ptr) noexcept override { send_home(); }
+  Inbox* awaited_by() const noexcept override { return home_; }
 
  protected:
-  OffloadAwaiterBase(Executor* executor, std::string_view name) noexcept
-      : executor_(executor), name_(name) {}
+  OffloadAwaiterBase(Executor* executor, DefaultPool pool, std::string_view name) noexcept
+      : executor_(executor), name_(name), pool_(pool) {}
   ~OffloadAwaiterBase() = default;
 
   /// Finds the executor. False: the task was cancelled before, go on at once and throw.
@@ -77,6 +85,7 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
   std::exception_ptr failure_;  // not from the function: the executor failed the job
   bool out_ = false;            // loop thread: the executor has the node, or it is on its way back
   bool dropped_ = false;        // the executor cancelled the job
+  const DefaultPool pool_;
   bool finished_ = false;       // the coroutine went on
 };
 
@@ -86,8 +95,9 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   using T = typename Call::result_type;
 
  public:
-  OffloadAwaiter(Executor* executor, std::string_view name, Call& call, OnCancel on_cancel) noexcept
-      : OffloadAwaiterBase(executor, name), call_(call), on_cancel_(on_cancel) {}
+  OffloadAwaiter(Executor* executor, DefaultPool pool, std::string_view name, Call& call,
+                 OnCancel on_cancel) noexcept
+      : OffloadAwaiterBase(executor, pool, name), call_(call), on_cancel_(on_cancel) {}
   ~OffloadAwaiter() {
     await_release();
     if (!finished() && result_.has_error()) report(result_.error());
@@ -122,6 +132,22 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
       // release: cancel() on the loop may look before the node arrives there.
       phase.store(Phase::finished, std::memory_order_release);
     }
+    send_home();
+  }
+
+  // In an executor whose calls run in another process.
+  const PortableCall& portable() const noexcept override { return portable_call<Call>(); }
+  void encode(WireWriter& out) override { encode_call(call_, out); }
+  void settle(WireReader& value) noexcept override {
+    try {
+      result_.set_value_from([&value] { return decode_result<Call>(value); });
+    } catch (...) {
+      result_.set_error(std::current_exception());
+    }
+    send_home();
+  }
+  void settle(std::exception_ptr error) noexcept override {
+    result_.set_error(std::move(error));
     send_home();
   }
 

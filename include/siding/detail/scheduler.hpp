@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/completion_source.hpp>
 #include <siding/detail/inbox.hpp>
 #include <siding/detail/node.hpp>
 #include <siding/detail/timer_heap.hpp>
@@ -50,6 +51,8 @@ struct Scheduler {
   /// While a loop is closed: refuses everything that is ready or arrives, blocking until something
   /// has. For destructors of awaiters whose node is on its way.
   virtual void refuse_arrivals() noexcept = 0;
+  /// Looks at `source` from now on, until it has ended.
+  virtual void add_source(std::shared_ptr<CompletionSource> source) = 0;
 
  protected:
   ~Scheduler() = default;

@@ -14,8 +14,6 @@
 
 namespace siding::detail {
 
-/// Whether `error` holds a `Cancelled`; looks at the type without throwing it.
-SIDING_EXPORT bool is_cancelled(const std::exception_ptr& error) noexcept;
 /// LoopClosed, for tasks whose loop was closed under them.
 SIDING_EXPORT std::exception_ptr make_closed_error() noexcept;
 

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include <siding/detail/job_node.hpp>
+
+#include <thread>
+
+namespace siding::detail {
+
+bool JobNode::pin() noexcept {
+  for (;;) {
+    const Phase now = phase.load(std::memory_order_acquire);
+    if (now == Phase::away) {
+      if (move_phase(Phase::away, Phase::pinned)) return true;
+    } else if (now == Phase::encoding || now == Phase::pinned) {
+      std::this_thread::yield();  // another thread is about to leave this phase
+    } else {
+      return false;
+    }
+  }
+}
+
+}  // namespace siding::detail

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// Results on their way back, and the loops that await them. See pool_core.hpp for who runs what.
+#include "pool_core.hpp"
+
+#include <siding/detail/remote_exception.hpp>
+#include <siding/error.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace siding::detail {
+
+namespace {
+
+constexpr std::size_t batch_size = 16;
+
+}  // namespace
+
+// The loop behind the channel, or the manager.
+void PoolCore::collect(std::uint32_t channel) noexcept {
+  bool more = true;
+  while (more) {
+    std::array<Result, batch_size> batch;
+    std::size_t count = 0;
+    {
+      Lock lock(mutex_);
+      more = false;
+      for (std::size_t i = 0; i < workers_.size() && !more; ++i) {
+        const std::shared_ptr<PoolWorker>& worker = workers_[i];
+        Channel& source = worker->region->channels[channel];
+        // acquire: pairs with the worker's release; entries and results are visible.
+        const std::uint32_t tail = source.tail.load(std::memory_order_acquire);
+        std::uint32_t head = worker->collected[channel].load(std::memory_order_relaxed);
+        // A worker that claims more than there can be is mad, and is not followed.
+        if (tail - head > slot_count) head = tail;
+        while (head != tail) {
+          if (count == batch_size) {
+            more = true;
+            break;
+          }
+          const std::uint32_t slot =
+              source.entries[head++ % slot_count].load(std::memory_order_relaxed) % slot_count;
+          if (worker->calls[slot].channel == channel && extract(worker, slot, batch[count])) {
+            ++count;
+          }
+        }
+        worker->collected[channel].store(head, std::memory_order_relaxed);
+      }
+      settling_.fetch_add(count, std::memory_order_relaxed);
+      if (queued_ != 0 && count != 0) pump(lock);
+    }
+    for (std::size_t i = 0; i < count; ++i) settle(batch[i]);
+    // release: who waits for the pool's end sees what was settled.
+    if (count != 0 && settling_.fetch_sub(count, std::memory_order_acq_rel) == count && stopping_) {
+      wake_manager();
+    }
+  }
+}
+
+// With the lock. False: there is no result in the slot.
+bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t slot,
+                       Result& result) {
+  PoolWorker::Call& call = worker->calls[slot];
+  Slot& source = worker->region->slots[slot];
+  if (call.node == nullptr ||
+      source.state.load(std::memory_order_acquire) != SlotState::done) {
+    return false;
+  }
+  worker->has_finished_a_call = true;
+  failed_starts_ = 0;
+  result.node = std::exchange(call.node, nullptr);
+  result.kind = source.kind;
+  result.slot = slot;
+  result.pid = worker->pid;
+  result.bytes = nullptr;
+  result.worker = nullptr;
+  const Payload payload = source.reply;  // one copy: the worker may change its mind
+  result.size = static_cast<std::size_t>(payload.size);
+  if (payload.where == Payload::in_slot && payload.size <= inline_size) {
+    std::memcpy(result.small.data(), source.bytes, result.size);
+    source.state.store(SlotState::empty, std::memory_order_release);
+    take_out(*worker, slot);
+    return true;
+  }
+  // The slot, and with it the bytes in the arena, are the worker's again when they were read.
+  result.worker = worker;
+  if (payload.where == Payload::in_arena && payload.offset <= arena_size &&
+      payload.size <= arena_size - payload.offset) {
+    result.bytes = worker->region->replies.data() + payload.offset;
+  } else if (payload.where > Payload::in_arena) {
+    try {
+      const FileDescriptor memory = memory_from(*worker, payload.where);
+      if (sealed_size(memory.get()) < payload.size) throw std::runtime_error("a result is cut off");
+      result.memory = Mapping(memory.get(), result.size);
+      result.bytes = result.memory.data();
+    } catch (...) {
+      result.size = 0;  // decoding it fails
+      result.kind = ReplyKind::value;
+    }
+  } else {
+    result.size = 0;
+    result.kind = ReplyKind::value;
+  }
+  return true;
+}
+
+// The memory of this number, which the worker sent before it announced the result.
+FileDescriptor PoolCore::memory_from(PoolWorker& worker, std::uint32_t number) {
+  while (!worker.memories.contains(number)) {
+    ControlMessage message;
+    Received received =
+        receive_message(worker.control.get(), &message, sizeof message, MSG_DONTWAIT);
+    if (received.size != static_cast<long>(sizeof message) || received.count != 1) {
+      throw std::runtime_error("a worker did not send the memory of a result");
+    }
+    worker.memories[message.number] = std::move(received.descriptors[0]);
+  }
+  FileDescriptor memory = std::move(worker.memories[number]);
+  worker.memories.erase(number);
+  return memory;
+}
+
+// Without the lock: user code decodes, and a pinned node is waited for.
+void PoolCore::settle(Result& result) noexcept {
+  JobNode& node = *result.node;
+  WireReader in({result.bytes != nullptr ? result.bytes : result.small.data(), result.size});
+  std::exception_ptr error;
+  if (result.kind == ReplyKind::error) {
+    error = decode_exception(in, result.pid, name_of(node));
+  }
+  if (!node.begin_settling()) {
+    node.let_go(std::move(error));
+  } else if (error) {
+    node.settle(std::move(error));
+  } else {
+    node.settle(in);
+  }
+  if (result.worker == nullptr) return;
+  const std::shared_ptr<PoolWorker> worker = std::move(result.worker);
+  result.memory = Mapping();
+  Lock lock(mutex_);
+  worker->region->slots[result.slot].state.store(SlotState::empty, std::memory_order_release);
+  take_out(*worker, result.slot);
+  pump(lock);
+}
+
+std::string PoolCore::name_of(const JobNode& node) const {
+  const std::string_view given = node.call_name();
+  return given.empty() ? node.portable().describe() : std::string(given);
+}
+
+// From now on a completion of the channel writes its eventfd. False: something is waiting already.
+bool PoolCore::fall_asleep(std::uint32_t channel) noexcept {
+  const Lock lock(mutex_);
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    worker->region->channels[channel].armed.store(1, std::memory_order_relaxed);
+  }
+  // seq_cst: pairs with the worker's fence between its tail and its look at `armed`.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (worker->region->channels[channel].tail.load(std::memory_order_acquire) !=
+        worker->collected[channel].load(std::memory_order_relaxed)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+PoolCore::Workers PoolCore::snapshot() const {
+  const Lock lock(mutex_);
+  return workers_;
+}
+
+void PoolCore::set_attached(std::uint32_t channel, bool attached) noexcept {
+  const Lock lock(mutex_);
+  homes_[channel].attached = attached;
+  if (!attached) wake_manager();  // it takes over
+}
+
+void PoolCore::forget_loop(std::uint32_t channel) noexcept {
+  std::shared_ptr<Inbox> inbox;  // released without the lock
+  const Lock lock(mutex_);
+  inbox = std::move(homes_[channel].inbox);
+}
+
+void PoolChannel::attach() noexcept {
+  refresh();
+  core_->set_attached(number_, true);
+}
+
+void PoolChannel::detach() noexcept { core_->set_attached(number_, false); }
+
+void PoolChannel::loop_closed() noexcept { core_->forget_loop(number_); }
+
+void PoolChannel::refresh() noexcept {
+  seen_ = core_->generation();
+  workers_ = core_->snapshot();
+}
+
+bool PoolChannel::has_mail() noexcept {
+  if (core_->generation() != seen_) refresh();
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (worker->region->channels[number_].tail.load(std::memory_order_relaxed) !=
+        worker->collected[number_].load(std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void PoolChannel::reset_event() noexcept {
+  std::uint64_t count = 0;
+  static_cast<void>(!::read(event_fd_, &count, sizeof count));
+}
+
+void PoolChannel::wake() noexcept {
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(event_fd_, &one, sizeof one));
+}
+
+}  // namespace siding::detail

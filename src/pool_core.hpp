@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "arena.hpp"
+#include "file_descriptor.hpp"
+#include "worker_region.hpp"
+#include "zygote.hpp"
+#include "zygote_protocol.hpp"
+
+#include <siding/detail/completion_source.hpp>
+#include <siding/detail/inbox.hpp>
+#include <siding/executor.hpp>
+#include <siding/job.hpp>
+#include <siding/process_pool.hpp>
+#include <siding/time.hpp>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <thread>
+#include <vector>
+
+// Who does what in a process pool:
+//
+//   any thread        enqueue: into the queue, and on to a worker that is free
+//   a loop's thread   takes the results of the calls it awaits out of the workers' memory, and sends
+//                     the next calls there
+//   the manager       a thread of the pool: makes workers, hears of their deaths, kills, and takes the
+//                     results that no running loop awaits. What a loop awaits does not wait for it.
+//   a worker          a process: worker_process.cpp
+//
+// One lock guards what the program knows. It is held neither while user code runs (encoding,
+// decoding, settling) nor while somebody waits for a pinned node, whose canceller may want the lock.
+
+namespace siding::detail {
+
+/// One worker process as the program knows it. Guarded by the pool's lock, except where said.
+struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
+  enum class State { starting, alive, retiring, dead };
+
+  /// A call that lies in the slot of the same number.
+  struct Call {
+    JobNode* node = nullptr;  // null: the slot is free, or reserved
+    std::uint64_t number = 0;
+    std::uint32_t channel = 0;
+    bool takes_token = false;
+    std::optional<Arena::Ticket> piece;  // of the arena for arguments
+    TimePoint kill_at = TimePoint::max();
+  };
+
+  explicit PoolWorker(std::uint32_t token_given);
+
+  bool ring_has_room() const noexcept;
+  /// Empty if every slot is in use.
+  std::uint32_t reserve() noexcept;
+  void free_slot(std::uint32_t index) noexcept;
+
+  const std::uint32_t token;
+  State state = State::starting;
+  pid_t pid = -1;
+  FileDescriptor handle;   // a pidfd
+  FileDescriptor control;  // a socket
+  Region region;           // the memory itself: see worker_region.hpp
+  Arena requests{arena_size};
+  std::array<Call, slot_count> calls;
+  std::vector<std::uint32_t> free_slots;
+  std::uint32_t outstanding = 0;  // slots that are not free
+  std::uint32_t submitted_tail = 0;
+  std::uint32_t channels_known = 0;  // a bit for each channel whose eventfd it has
+  std::uint32_t memories_sent = Payload::in_arena;
+  std::map<std::uint32_t, FileDescriptor> memories;  // arrived before they were asked for
+  bool has_finished_a_call = false;
+  // How many entries of each channel were taken; written with the lock, read without it.
+  std::array<std::atomic<std::uint32_t>, channel_count> collected{};
+};
+
+class PoolChannel;
+
+class PoolCore final : public RemoteExecutor, public std::enable_shared_from_this<PoolCore> {
+ public:
+  explicit PoolCore(ProcessPoolOptions options);
+  ~PoolCore();
+
+  void enqueue(Job job);
+  Job withdraw(Job::Id job) noexcept;
+  bool stop(const ShutdownOptions& how);
+  std::size_t max_workers() const noexcept { return max_workers_; }
+  std::size_t worker_count() const noexcept;
+
+  // RemoteExecutor
+  bool recall(JobNode& node) noexcept override;
+  bool has_begun(const JobNode& node) noexcept override;
+  void interrupt(JobNode& node) noexcept override;
+
+  // For PoolChannel.
+  using Workers = std::vector<std::shared_ptr<PoolWorker>>;
+  std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+  Workers snapshot() const;
+  void set_attached(std::uint32_t channel, bool attached) noexcept;
+  void forget_loop(std::uint32_t channel) noexcept;
+  void collect(std::uint32_t channel) noexcept;
+  bool fall_asleep(std::uint32_t channel) noexcept;
+  bool ended() const noexcept { return ended_flag_.load(std::memory_order_acquire); }
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  // A finished call on its way from a worker's memory to its node.
+  struct Result {
+    JobNode* node;
+    ReplyKind kind;
+    std::size_t size;
+    const std::byte* bytes;  // null: in `small`
+    std::shared_ptr<PoolWorker> worker;  // holds a slot whose result is read in place
+    std::uint32_t slot;
+    pid_t pid;
+    Mapping memory;
+    std::array<std::byte, inline_size> small;
+  };
+
+  struct Home {
+    FileDescriptor event;
+    std::shared_ptr<Inbox> inbox;  // kept, so that its address names one loop; null: free
+    bool attached = false;         // the loop runs and collects
+    std::weak_ptr<PoolChannel> source;
+  };
+
+  // pool_dispatch.cpp: calls on their way to workers
+  std::uint32_t channel_of(JobNode& node);
+  void pump(Lock& lock);
+  std::shared_ptr<PoolWorker> choose();
+  void hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node);
+  void publish(PoolWorker& worker, std::uint32_t slot, JobNode& node);
+  void tell_channel(PoolWorker& worker, std::uint32_t channel);
+  void unreserve(PoolWorker& worker, std::uint32_t slot) noexcept;
+  void put_back(JobNode& node) noexcept;
+  void update_backlog() noexcept;
+  void steal() noexcept;
+  void take_all_that_wait(JobQueue& taken) noexcept;
+  PoolWorker::Call* find(const JobNode& node, PoolWorker*& worker, std::uint32_t& slot) noexcept;
+  bool try_recall(PoolWorker& worker, std::uint32_t slot) noexcept;
+  void kill(PoolWorker& worker, std::uint32_t slot) noexcept;
+  void take_out(PoolWorker& worker, std::uint32_t slot) noexcept;
+
+  // pool_collect.cpp: results on their way back
+  bool extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t slot, Result& result);
+  void settle(Result& result) noexcept;
+  FileDescriptor memory_from(PoolWorker& worker, std::uint32_t number);
+  std::string name_of(const JobNode& node) const;
+
+  // pool_manager.cpp: the manager
+  void start_manager();
+  void manage() noexcept;
+  void start_worker(Lock& lock);
+  void start_failed(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
+                    std::exception_ptr error) noexcept;
+  void hear_zygote(Lock& lock);
+  void lose_zygote(Lock& lock);
+  void bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker, std::optional<int> status);
+  void break_pool(Lock& lock, std::exception_ptr error) noexcept;
+  void kill_what_is_due() noexcept;
+  void retire_idle() noexcept;
+  std::optional<TimePoint> next_deadline() const noexcept;
+  void wake_manager() noexcept;
+  std::exception_ptr broken_error() const;
+  std::exception_ptr crash_error(const PoolWorker& worker, const JobNode& node,
+                                 std::optional<int> status) const;
+  std::exception_ptr crash_error(const PoolWorker& worker, const std::string& call,
+                                 std::optional<int> status) const;
+
+  friend class InitializerCall;
+
+  const ProcessPoolOptions options_;
+  const std::size_t max_workers_;
+  const pid_t program_;  // the process that made the pool
+
+  mutable std::mutex mutex_;
+  // All of it guarded by mutex_.
+  JobQueue queue_;
+  std::size_t queued_ = 0;  // in queue_
+  Workers workers_;
+  std::vector<PoolWorker*> idle_;  // the one that became idle last is at the end
+  std::size_t surplus_ = 0;        // calls that were sent ahead: slots in use beyond one per worker
+  bool backlog_ = false;           // what the workers were told
+  std::size_t starts_wanted_ = 0;
+  std::uint32_t next_token_ = 1;
+  std::uint64_t next_call_ = 1;
+  std::array<Home, channel_count> homes_;
+  std::atomic<bool> stopping_{false};  // written with the lock
+  std::exception_ptr broken_;
+  unsigned failed_starts_ = 0;  // in a row
+  TimePoint next_start_{};      // not before
+  std::condition_variable ended_;
+  bool manager_runs_ = false;
+  std::thread manager_;
+
+  std::atomic<std::size_t> settling_{0};      // calls whose slot is free, and whose caller waits
+  std::atomic<std::uint64_t> generation_{0};  // changes with workers_
+  std::atomic<bool> ended_flag_{false};       // no call is left, and none will come
+  std::shared_ptr<Zygote> zygote_;            // the manager's
+  FileDescriptor connection_;                 // the manager's: to the zygote
+};
+
+/// The results of a pool that one loop awaits.
+class PoolChannel final : public CompletionSource {
+ public:
+  PoolChannel(std::shared_ptr<PoolCore> core, std::uint32_t number, int event_fd)
+      : core_(std::move(core)), number_(number), event_fd_(event_fd) {}
+
+  void attach() noexcept override;
+  void detach() noexcept override;
+  void loop_closed() noexcept override;
+  bool has_mail() noexcept override;
+  void collect() noexcept override { core_->collect(number_); }
+  bool fall_asleep() noexcept override { return core_->fall_asleep(number_); }
+  void reset_event() noexcept override;
+  void wake() noexcept override;
+  int event_fd() const noexcept override { return event_fd_; }
+  bool ended() const noexcept override { return core_->ended(); }
+
+ private:
+  void refresh() noexcept;
+
+  const std::shared_ptr<PoolCore> core_;
+  const std::uint32_t number_;
+  const int event_fd_;  // the core's
+  PoolCore::Workers workers_;
+  std::uint64_t seen_ = ~std::uint64_t{0};
+};
+
+}  // namespace siding::detail

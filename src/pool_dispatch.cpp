@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: MIT
+// Calls on their way to workers. See pool_core.hpp for who runs what.
+#include "pool_core.hpp"
+
+#include <siding/detail/scheduler.hpp>
+#include <siding/error.hpp>
+
+#include <fmt/format.h>
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace siding::detail {
+
+namespace {
+
+// Calls in a worker's slots, the running one included. One that waits there saves a round trip of
+// two wake-ups; more than one pays only where calls are so short that the wake-up dominates.
+constexpr std::uint32_t depth_of_long_calls = 2;
+constexpr std::uint32_t depth_of_short_calls = 32;
+constexpr std::uint32_t short_nanoseconds = 50'000;
+
+std::uint32_t place_of(const PoolWorker& worker, std::uint32_t slot) noexcept {
+  return worker.token * slot_count + slot;
+}
+
+bool may_take(const PoolWorker& worker) noexcept {
+  const bool takes = worker.state == PoolWorker::State::starting ||
+                     worker.state == PoolWorker::State::alive;
+  return takes && !worker.free_slots.empty() && worker.ring_has_room();
+}
+
+std::uint32_t depth(const PoolWorker& worker) noexcept {
+  const std::uint32_t mean = worker.region->header.mean_nanoseconds.load(std::memory_order_relaxed);
+  return mean != 0 && mean < short_nanoseconds ? depth_of_short_calls : depth_of_long_calls;
+}
+
+}  // namespace
+
+bool PoolWorker::ring_has_room() const noexcept {
+  // Entries of recalled calls stay until the worker has skipped them. Should it say nonsense, it
+  // gets nothing more.
+  const std::uint32_t used =
+      submitted_tail - region->header.submitted_head.load(std::memory_order_acquire);
+  return used < submission_count - slot_count;
+}
+
+std::uint32_t PoolWorker::reserve() noexcept {
+  const std::uint32_t slot = free_slots.back();
+  free_slots.pop_back();
+  ++outstanding;
+  return slot;
+}
+
+void PoolWorker::free_slot(std::uint32_t slot) noexcept {
+  Call& call = calls[slot];
+  if (call.piece.has_value()) requests.give_back(*call.piece);
+  call = Call();
+  free_slots.push_back(slot);
+  --outstanding;
+}
+
+// Any thread.
+void PoolCore::enqueue(Job job) {
+  if (::getpid() != program_) Zygote::check_available();
+  JobNode& node = JobAccess::node(job);
+  const PortableCall& type = node.portable();
+  if (type.thunk == nullptr) throw NotPortable(type.why_not());
+  const std::uint32_t channel = channel_of(node);
+  Lock lock(mutex_);
+  if (broken_) std::rethrow_exception(broken_error());
+  if (stopping_) throw ShutdownError("the process pool was shut down and takes no more work");
+  if (!manager_runs_) start_manager();
+  node.place = channel;
+  queue_.push(std::move(job));
+  ++queued_;
+  pump(lock);
+}
+
+// The channel of the loop that awaits the call. Made on that loop's thread, at its first call.
+std::uint32_t PoolCore::channel_of(JobNode& node) {
+  Inbox* inbox = node.awaited_by();
+  Scheduler* scheduler = current_scheduler;
+  if (inbox == nullptr || scheduler == nullptr || scheduler->inbox.get() != inbox) return 0;
+  std::shared_ptr<PoolChannel> made;
+  std::uint32_t number = 0;
+  {
+    const Lock lock(mutex_);
+    for (std::uint32_t i = 1; i < channel_count; ++i) {
+      if (homes_[i].inbox.get() == inbox) return i;
+      if (number == 0 && homes_[i].inbox == nullptr) number = i;
+    }
+    if (number == 0) return 0;  // more loops than channels: the manager serves the others
+    Home& home = homes_[number];
+    if (!home.event) {
+      home.event = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      if (!home.event) {
+        throw std::system_error(errno, std::system_category(), "eventfd for a process pool");
+      }
+    }
+    made = std::make_shared<PoolChannel>(shared_from_this(), number, home.event.get());
+    home.inbox = scheduler->inbox;
+    home.attached = false;
+  }
+  scheduler->add_source(std::move(made));
+  return number;
+}
+
+// Sends as many queued calls to workers as may be.
+void PoolCore::pump(Lock& lock) {
+  while (queued_ != 0) {
+    const std::shared_ptr<PoolWorker> worker = choose();
+    if (worker == nullptr) break;
+    JobNode& node = JobAccess::release(queue_.pop());
+    --queued_;
+    hand_over(lock, worker, node);
+  }
+  update_backlog();
+}
+
+// The worker that takes the next call: an idle one; else a new one is asked for, while there are
+// fewer than the maximum; else the one that has least to do.
+std::shared_ptr<PoolWorker> PoolCore::choose() {
+  while (!idle_.empty()) {
+    PoolWorker* worker = idle_.back();
+    if (!may_take(*worker)) {
+      idle_.pop_back();
+      continue;
+    }
+    return worker->shared_from_this();
+  }
+  if (workers_.size() + starts_wanted_ < max_workers_) {
+    if (starts_wanted_ < queued_) {
+      ++starts_wanted_;
+      wake_manager();
+    }
+    return nullptr;
+  }
+  if (starts_wanted_ != 0) return nullptr;  // it will be here at once
+  std::shared_ptr<PoolWorker> best;
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (!may_take(*worker) || worker->outstanding >= depth(*worker)) continue;
+    if (best == nullptr || worker->outstanding < best->outstanding) best = worker;
+  }
+  return best;
+}
+
+// Writes the call into a slot of the worker. Lets go of the lock meanwhile.
+void PoolCore::hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node) {
+  const std::uint32_t slot = worker->reserve();
+  if (worker->outstanding == 1) {
+    std::erase(idle_, worker.get());
+  } else {
+    ++surplus_;
+  }
+  lock.unlock();
+  if (!node.begin_encoding()) {  // cancelled while it was queued: an empty shell
+    JobAccess::make(node).cancel();
+    lock.lock();
+    return unreserve(*worker, slot);
+  }
+  const std::uint32_t channel = node.place;
+  std::exception_ptr error;
+  Slot& target = worker->region->slots[slot];
+  try {
+    WireWriter measured;
+    node.encode(measured);
+    Payload& payload = target.request;
+    payload.size = measured.size();
+    std::span<std::byte> room(target.bytes, inline_size);
+    Mapping memory;
+    if (payload.size <= inline_size) {
+      payload.where = Payload::in_slot;
+    } else {
+      lock.lock();
+      const std::optional<Arena::Piece> piece = worker->requests.take(payload.size);
+      if (piece.has_value()) worker->calls[slot].piece = piece->ticket;
+      const std::uint32_t number = piece.has_value() ? Payload::in_arena : ++worker->memories_sent;
+      lock.unlock();
+      payload.where = number;
+      if (piece.has_value()) {
+        payload.offset = piece->offset;
+        room = {worker->region->requests.data() + piece->offset, payload.size};
+      } else {
+        const FileDescriptor descriptor = make_sealed_memory("siding-call", payload.size);
+        memory = Mapping(descriptor.get(), payload.size);
+        room = {memory.data(), payload.size};
+        const ControlMessage message{ControlKind::memory, number};
+        const int passed[] = {descriptor.get()};
+        if (!send_message(worker->control.get(), &message, sizeof message, passed)) {
+          throw std::system_error(errno, std::system_category(), "sending large arguments");
+        }
+      }
+    }
+    WireWriter out(room.first(static_cast<std::size_t>(payload.size)));
+    node.encode(out);
+    static_assert(sizeof target.thunk == 16);
+    target.thunk = code_id_of(reinterpret_cast<const void*>(node.portable().thunk));
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (error) {
+    node.end_encoding(JobNode::Phase::queued);
+    JobAccess::make(node).fail(std::move(error));
+    lock.lock();
+    return unreserve(*worker, slot);
+  }
+  lock.lock();
+  if (worker->state == PoolWorker::State::dead) {
+    worker->free_slot(slot);
+    node.place = channel;
+    node.end_encoding(JobNode::Phase::queued);
+    return put_back(node);
+  }
+  worker->calls[slot].channel = channel;
+  publish(*worker, slot, node);
+}
+
+void PoolCore::publish(PoolWorker& worker, std::uint32_t slot, JobNode& node) {
+  PoolWorker::Call& call = worker.calls[slot];
+  call.node = &node;
+  call.number = next_call_++;
+  call.takes_token = node.portable().takes_token;
+  tell_channel(worker, call.channel);
+  node.remote = this;
+  node.place = place_of(worker, slot);
+  node.end_encoding(JobNode::Phase::away);
+  Slot& target = worker.region->slots[slot];
+  target.channel = call.channel;
+  target.call = call.number;
+  target.takes_token = call.takes_token ? 1 : 0;
+  target.stop.store(0, std::memory_order_relaxed);
+  // release: pairs with the worker's acquire; what the call is made of is visible.
+  target.state.store(SlotState::queued, std::memory_order_release);
+  RegionHeader& header = worker.region->header;
+  header.submitted[worker.submitted_tail++ % submission_count].store(slot,
+                                                                     std::memory_order_relaxed);
+  header.submitted_tail.store(worker.submitted_tail, std::memory_order_release);
+  // seq_cst: pairs with the worker's fence between `asleep` and its last look at the tail.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (header.asleep.load(std::memory_order_relaxed) != 0 &&
+      header.asleep.exchange(0, std::memory_order_acq_rel) != 0) {
+    futex_wake(header.asleep);
+  }
+}
+
+// A worker that is to answer on a channel for the first time gets its eventfd.
+void PoolCore::tell_channel(PoolWorker& worker, std::uint32_t channel) {
+  if ((worker.channels_known & (1U << channel)) != 0) return;
+  worker.channels_known |= 1U << channel;
+  const ControlMessage message{ControlKind::event, channel};
+  const int passed[] = {homes_[channel].event.get()};
+  // Fails only if the worker is gone, which its death will tell.
+  static_cast<void>(send_message(worker.control.get(), &message, sizeof message, passed));
+}
+
+// A slot that was reserved and is free again.
+void PoolCore::unreserve(PoolWorker& worker, std::uint32_t slot) noexcept {
+  worker.free_slot(slot);
+  if (worker.state == PoolWorker::State::dead) return;
+  if (worker.outstanding == 0) {
+    idle_.push_back(&worker);
+    if (stopping_) wake_manager();
+  } else {
+    --surplus_;
+  }
+}
+
+void PoolCore::put_back(JobNode& node) noexcept {
+  queue_.push_front(JobAccess::make(node));
+  ++queued_;
+}
+
+// Workers that run dry tell the manager, as long as there is something that could be given to them.
+void PoolCore::update_backlog() noexcept {
+  const bool backlog = queued_ != 0 || surplus_ != 0;
+  if (backlog == backlog_) return;
+  backlog_ = backlog;
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    worker->region->header.backlog.store(backlog ? 1 : 0, std::memory_order_relaxed);
+  }
+}
+
+// A call was sent ahead to a worker that is still busy, and another worker is idle: takes the call
+// back into the queue.
+void PoolCore::steal() noexcept {
+  if (idle_.empty() || queued_ != 0) return;
+  PoolWorker* victim = nullptr;
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (worker->outstanding > 1 && (victim == nullptr || worker->outstanding > victim->outstanding)) {
+      victim = worker.get();
+    }
+  }
+  if (victim == nullptr) return;
+  for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
+    JobNode* node = victim->calls[slot].node;
+    if (node == nullptr) continue;
+    if (victim->region->slots[slot].state.load(std::memory_order_relaxed) != SlotState::queued) {
+      continue;
+    }
+    // Not pin(): whoever has pinned it may be waiting for the lock.
+    if (!node->try_pin()) continue;
+    const std::uint32_t channel = victim->calls[slot].channel;
+    if (!try_recall(*victim, slot)) {
+      node->unpin(JobNode::Phase::away);
+      continue;
+    }
+    node->place = channel;
+    node->unpin(JobNode::Phase::queued);
+    return put_back(*node);
+  }
+}
+
+// With the lock: every call that no worker has begun.
+void PoolCore::take_all_that_wait(JobQueue& taken) noexcept {
+  while (queued_ != 0) {
+    taken.push(queue_.pop());
+    --queued_;
+  }
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
+      JobNode* node = worker->calls[slot].node;
+      if (node == nullptr || !node->try_pin()) continue;
+      const bool recalled = try_recall(*worker, slot);
+      node->unpin(recalled ? JobNode::Phase::queued : JobNode::Phase::away);
+      if (recalled) taken.push(JobAccess::make(*node));
+    }
+  }
+}
+
+// With the lock, and the node pinned.
+bool PoolCore::try_recall(PoolWorker& worker, std::uint32_t slot) noexcept {
+  SlotState state = SlotState::queued;
+  if (!worker.region->slots[slot].state.compare_exchange_strong(state, SlotState::empty,
+                                                                std::memory_order_acq_rel)) {
+    return false;
+  }
+  take_out(worker, slot);
+  return true;
+}
+
+// With the lock: the slot is free for another call.
+void PoolCore::take_out(PoolWorker& worker, std::uint32_t slot) noexcept {
+  unreserve(worker, slot);
+  update_backlog();
+}
+
+PoolWorker::Call* PoolCore::find(const JobNode& node, PoolWorker*& worker,
+                                 std::uint32_t& slot) noexcept {
+  for (const std::shared_ptr<PoolWorker>& candidate : workers_) {
+    if (candidate->token != node.place / slot_count) continue;
+    worker = candidate.get();
+    slot = node.place % slot_count;
+    PoolWorker::Call& call = worker->calls[slot];
+    return call.node == &node ? &call : nullptr;
+  }
+  return nullptr;
+}
+
+Job PoolCore::withdraw(Job::Id job) noexcept {
+  const Lock lock(mutex_);
+  Job found = queue_.remove(job);
+  if (found) --queued_;
+  return found;
+}
+
+bool PoolCore::recall(JobNode& node) noexcept {
+  const Lock lock(mutex_);
+  PoolWorker* worker = nullptr;
+  std::uint32_t slot = 0;
+  return find(node, worker, slot) != nullptr && try_recall(*worker, slot);
+}
+
+bool PoolCore::has_begun(const JobNode& node) noexcept {
+  const Lock lock(mutex_);
+  PoolWorker* worker = nullptr;
+  std::uint32_t slot = 0;
+  return find(node, worker, slot) != nullptr &&
+         worker->region->slots[slot].state.load(std::memory_order_acquire) != SlotState::queued;
+}
+
+void PoolCore::interrupt(JobNode& node) noexcept {
+  const Lock lock(mutex_);
+  PoolWorker* worker = nullptr;
+  std::uint32_t slot = 0;
+  PoolWorker::Call* call = find(node, worker, slot);
+  if (call == nullptr) return;
+  if (!call->takes_token || options_.cancel_grace.count() <= 0) return kill(*worker, slot);
+  call->kill_at = saturating_add(Clock::now(), options_.cancel_grace);
+  // release: the worker's second thread, woken by the count, sees the slot's word.
+  worker->region->slots[slot].stop.store(1, std::memory_order_release);
+  worker->region->header.stop_requests.fetch_add(1, std::memory_order_release);
+  futex_wake(worker->region->header.stop_requests);
+  wake_manager();
+}
+
+// With the lock. Hits this call or nothing: a worker that was faster keeps its result.
+void PoolCore::kill(PoolWorker& worker, std::uint32_t slot) noexcept {
+  worker.calls[slot].kill_at = TimePoint::max();
+  SlotState state = SlotState::running;
+  if (!worker.region->slots[slot].state.compare_exchange_strong(state, SlotState::killing,
+                                                                std::memory_order_acq_rel)) {
+    return;
+  }
+  if (worker.handle) {
+    ::syscall(SYS_pidfd_send_signal, worker.handle.get(), SIGKILL, nullptr, 0);
+  }
+}
+
+}  // namespace siding::detail

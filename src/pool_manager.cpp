@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+// The manager of a process pool: makes workers, hears of their deaths, kills, and takes the results
+// that no running loop awaits. See pool_core.hpp for who runs what.
+#include "pool_core.hpp"
+
+#include "signals_blocked.hpp"
+#include "spin.hpp"
+
+#include <siding/cancellation.hpp>
+#include <siding/detail/error_report.hpp>
+#include <siding/error.hpp>
+
+#include <fmt/format.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace siding::detail {
+
+namespace {
+
+thread_local PoolCore* manager_thread = nullptr;  // the pool that this thread manages
+
+// Chosen: what must go wrong in a row before a call could be begun, until the pool gives up; and how
+// long it waits between such starts, doubled each time.
+constexpr unsigned patience = 5;
+constexpr std::chrono::milliseconds first_pause{10};
+
+int milliseconds_until(std::optional<TimePoint> when) noexcept {
+  if (!when.has_value()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*when - Clock::now()).count();
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, 60'000));
+}
+
+std::string name_of_signal(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal);
+}
+
+}  // namespace
+
+/// The first call of each worker, where the pool has an initializer.
+class InitializerCall final : public JobNode {
+ public:
+  InitializerCall(PoolCore& core, void (*function)()) : core_(core), function_(function) {}
+
+  const PortableCall& portable() const noexcept override {
+    return portable_call<BoundCall<void (*)()>>();
+  }
+  void encode(WireWriter& out) override {
+    BoundCall<void (*)()> call(std::in_place, function_);
+    encode_call(call, out);
+  }
+  void settle(WireReader&) noexcept override { delete this; }
+  void settle(std::exception_ptr error) noexcept override {
+    PoolCore& core = core_;
+    delete this;
+    log_error("the initializer of a process pool threw; the pool is broken", error,
+              core.options_.name);
+    PoolCore::Lock lock(core.mutex_);
+    core.break_pool(lock, std::move(error));
+  }
+  void let_go(std::exception_ptr) noexcept override { delete this; }
+  Inbox* awaited_by() const noexcept override { return nullptr; }
+  std::string_view call_name() const noexcept override { return "the pool's initializer"; }
+
+  void execute() noexcept override { delete this; }
+  void fail(std::exception_ptr error) noexcept override { settle(std::move(error)); }
+  void drop() noexcept override { delete this; }
+  void run() noexcept override {}
+  void refuse() noexcept override {}
+
+ private:
+  PoolCore& core_;
+  void (*const function_)();
+};
+
+PoolWorker::PoolWorker(std::uint32_t token_given) : token(token_given) {
+  free_slots.reserve(slot_count);
+  for (std::uint32_t slot = slot_count; slot-- != 0;) free_slots.push_back(slot);
+}
+
+// With the lock. Throws std::system_error.
+void PoolCore::start_manager() {
+  Home& home = homes_[0];
+  home.event = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!home.event) {
+    throw std::system_error(errno, std::system_category(), "eventfd for a process pool");
+  }
+  const SignalsBlocked signals;
+  manager_ = std::thread(&PoolCore::manage, this);
+  manager_runs_ = true;
+}
+
+void PoolCore::wake_manager() noexcept {
+  const std::uint64_t one = 1;
+  // Full: it is awake, or about to be.
+  if (homes_[0].event) static_cast<void>(!::write(homes_[0].event.get(), &one, sizeof one));
+}
+
+void PoolCore::manage() noexcept {
+  manager_thread = this;
+  std::vector<pollfd> polled;
+  std::vector<std::uint32_t> channels;
+  for (;;) {
+    std::optional<TimePoint> deadline;
+    {
+      Lock lock(mutex_);
+      while (starts_wanted_ != 0 && !broken_ && Clock::now() >= next_start_) start_worker(lock);
+      kill_what_is_due();
+      if (queued_ != 0) pump(lock);
+      steal();
+      if (queued_ != 0) pump(lock);
+      retire_idle();
+      if (stopping_ && workers_.empty() && queued_ == 0 && settling_ == 0) break;
+      deadline = next_deadline();
+      channels.assign(1, 0);
+      for (std::uint32_t i = 1; i < channel_count; ++i) {
+        if (homes_[i].event && (!homes_[i].attached || stopping_)) channels.push_back(i);
+      }
+    }
+    bool waiting = false;
+    for (const std::uint32_t channel : channels) waiting |= !fall_asleep(channel);
+    polled.clear();
+    polled.push_back({connection_.get(), POLLIN, 0});  // ignored by the kernel if there is none
+    for (const std::uint32_t channel : channels) {
+      polled.push_back({homes_[channel].event.get(), POLLIN, 0});
+    }
+    ::poll(polled.data(), polled.size(), waiting ? 0 : milliseconds_until(deadline));
+    for (std::size_t i = 1; i < polled.size(); ++i) {
+      std::uint64_t count = 0;
+      if (polled[i].revents != 0) {
+        static_cast<void>(!::read(polled[i].fd, &count, sizeof count));
+      }
+    }
+    for (const std::uint32_t channel : channels) collect(channel);
+    if (polled[0].revents != 0) {
+      Lock lock(mutex_);
+      hear_zygote(lock);
+    }
+  }
+  connection_ = FileDescriptor();
+  zygote_.reset();  // the last pool waits here for the zygote's end
+  const Lock lock(mutex_);
+  ended_flag_.store(true, std::memory_order_release);
+  manager_runs_ = false;
+  ended_.notify_all();
+}
+
+// With the lock, which it lets go of while it asks the zygote.
+void PoolCore::start_worker(Lock& lock) {
+  --starts_wanted_;
+  if (queued_ == 0) return;  // others were faster
+  auto worker = std::make_shared<PoolWorker>(next_token_++);
+  std::vector<int> passed;
+  std::uint32_t known = 1;
+  for (std::uint32_t i = 1; i < channel_count; ++i) {
+    // In order, so that the worker knows which is which.
+    if (!homes_[i].event || known != (1U << i) - 1) break;
+    known |= 1U << i;
+  }
+  worker->channels_known = known;
+  const bool backlog = backlog_;
+  lock.unlock();
+  std::exception_ptr error;
+  try {
+    if (zygote_ == nullptr || !zygote_->alive()) {
+      zygote_ = Zygote::get();
+      connection_ = zygote_->connect();
+    }
+    const FileDescriptor memory = make_sealed_memory("siding-worker", sizeof(RegionLayout));
+    worker->region = Region(memory.get());
+    RegionHeader& header = worker->region->header;
+    header.spin_nanoseconds = static_cast<std::uint64_t>(options_.spin.count());
+    header.backlog.store(backlog ? 1 : 0, std::memory_order_relaxed);
+    options_.name.copy(header.name, sizeof header.name - 1);
+    for (Channel& channel : worker->region->channels) {
+      channel.armed.store(1, std::memory_order_relaxed);
+    }
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+      throw std::system_error(errno, std::system_category(), "socket for a worker process");
+    }
+    worker->control = FileDescriptor(ends[0]);
+    const FileDescriptor theirs(ends[1]);
+    passed = {memory.get(), theirs.get()};
+    for (std::uint32_t i = 0; i < channel_count && (known & (1U << i)) != 0; ++i) {
+      passed.push_back(homes_[i].event.get());
+    }
+    const ZygoteMessage message{ZygoteRequest::spawn, worker->token};
+    if (!send_message(connection_.get(), &message, sizeof message, passed)) {
+      throw std::system_error(errno, std::system_category(), "asking for a worker process");
+    }
+  } catch (...) {
+    error = std::current_exception();
+  }
+  lock.lock();
+  if (error) return start_failed(lock, nullptr, std::move(error));
+  // It takes calls at once: they lie in its slots when it begins.
+  workers_.push_back(worker);
+  generation_.fetch_add(1, std::memory_order_release);
+  idle_.push_back(worker.get());
+  if (options_.initializer != nullptr) {
+    auto* call = new InitializerCall(*this, options_.initializer);
+    call->place = 0;
+    hand_over(lock, worker, *call);
+  }
+  pump(lock);
+}
+
+// With the lock.
+void PoolCore::start_failed(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
+                            std::exception_ptr error) noexcept {
+  if (worker != nullptr) bury(lock, worker, std::nullopt);
+  next_start_ = Clock::now() + first_pause * (1U << failed_starts_);
+  ++failed_starts_;
+  if (workers_.empty() && failed_starts_ >= patience) return break_pool(lock, std::move(error));
+  if (queued_ != 0 && starts_wanted_ == 0 && workers_.size() < max_workers_) starts_wanted_ = 1;
+}
+
+// With the lock.
+void PoolCore::hear_zygote(Lock& lock) {
+  for (;;) {
+    ZygoteReport report;
+    Received received =
+        receive_message(connection_.get(), &report, sizeof report, MSG_DONTWAIT);
+    if (received.size < 0) return;
+    if (received.size != static_cast<long>(sizeof report)) return lose_zygote(lock);
+    const auto found = std::find_if(workers_.begin(), workers_.end(), [&report](const auto& worker) {
+      return worker->token == report.token;
+    });
+    if (found == workers_.end()) continue;
+    const std::shared_ptr<PoolWorker> worker = *found;
+    if (report.answer == ZygoteAnswer::exited) {
+      bury(lock, worker, report.code);
+    } else if (report.pid < 0) {
+      start_failed(lock, worker,
+                   std::make_exception_ptr(std::system_error(report.code, std::system_category(),
+                                                             "forking a worker process")));
+    } else {
+      worker->pid = report.pid;
+      if (received.count == 1) worker->handle = std::move(received.descriptors[0]);
+      if (worker->state == PoolWorker::State::starting) worker->state = PoolWorker::State::alive;
+    }
+  }
+}
+
+// With the lock. The zygote was killed, and the kernel kills its workers.
+void PoolCore::lose_zygote(Lock& lock) {
+  connection_ = FileDescriptor();
+  const Workers lost = workers_;
+  for (const std::shared_ptr<PoolWorker>& worker : lost) {
+    if (worker->handle) {
+      pollfd gone{worker->handle.get(), POLLIN, 0};
+      ::poll(&gone, 1, 1000);
+    }
+    bury(lock, worker, std::nullopt);
+  }
+  zygote_.reset();
+}
+
+// With the lock: the worker is dead, and what it had is settled or moved.
+void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
+                    std::optional<int> status) {
+  const bool retired = worker->state == PoolWorker::State::retiring;
+  worker->state = PoolWorker::State::dead;
+  std::erase(workers_, worker);
+  std::erase(idle_, worker.get());
+  generation_.fetch_add(1, std::memory_order_release);
+  if (worker->outstanding > 1) surplus_ -= worker->outstanding - 1;
+  std::vector<Result> results;
+  std::vector<JobNode*> running;
+  std::vector<JobNode*> killed;
+  std::vector<std::pair<std::uint64_t, std::pair<JobNode*, std::uint32_t>>> waiting;
+  for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
+    PoolWorker::Call& call = worker->calls[slot];
+    if (call.node == nullptr) continue;
+    const SlotState state =
+        worker->region->slots[slot].state.load(std::memory_order_acquire);
+    if (state == SlotState::done) {
+      results.emplace_back();
+      if (!extract(worker, slot, results.back())) results.pop_back();
+      continue;
+    }
+    JobNode* node = std::exchange(call.node, nullptr);
+    if (state == SlotState::running) {
+      running.push_back(node);
+    } else if (state == SlotState::killing) {
+      killed.push_back(node);
+    } else {
+      waiting.push_back({call.number, {node, call.channel}});
+    }
+  }
+  // The newest first, so that the oldest ends up in front.
+  std::sort(waiting.begin(), waiting.end(),
+            [](const auto& a, const auto& b) { return a.first > b.first; });
+  const std::size_t settled = results.size() + running.size() + killed.size() + waiting.size();
+  settling_ += settled;
+  const bool failed_start = !retired && running.empty() && killed.empty() &&
+                            !worker->has_finished_a_call;
+  lock.unlock();
+  for (Result& result : results) settle(result);
+  for (JobNode* node : running) {
+    if (node->begin_settling()) {
+      node->settle(crash_error(*worker, *node, status));
+    } else {
+      node->let_go(nullptr);
+    }
+  }
+  for (JobNode* node : killed) {
+    if (node->begin_settling()) {
+      node->settle(std::make_exception_ptr(Cancelled("its worker process was ended")));
+    } else {
+      node->let_go(nullptr);
+    }
+  }
+  std::vector<std::pair<JobNode*, std::uint32_t>> moved;
+  for (const auto& [number, call] : waiting) {
+    if (call.first->pin()) {
+      moved.push_back(call);
+    } else {
+      call.first->let_go(nullptr);
+    }
+  }
+  lock.lock();
+  settling_ -= settled;
+  for (const auto& [node, channel] : moved) {
+    node->place = channel;
+    node->unpin(JobNode::Phase::queued);
+    put_back(*node);
+  }
+  if (failed_start && status.has_value()) {
+    start_failed(lock, nullptr, crash_error(*worker, std::string(), status));
+  }
+  pump(lock);
+}
+
+// With the lock.
+void PoolCore::break_pool(Lock& lock, std::exception_ptr error) noexcept {
+  if (!broken_) broken_ = std::move(error);
+  starts_wanted_ = 0;
+  JobQueue orphans;
+  take_all_that_wait(orphans);
+  const std::exception_ptr reason = broken_error();
+  lock.unlock();
+  while (Job job = orphans.pop()) job.fail(reason);
+  lock.lock();
+}
+
+// With the lock.
+std::exception_ptr PoolCore::broken_error() const {
+  try {
+    std::rethrow_exception(broken_);
+  } catch (...) {
+    try {
+      std::throw_with_nested(BrokenExecutor(fmt::format("the process pool is broken: {}",
+                                                        describe(std::current_exception()))));
+    } catch (...) {
+      return std::current_exception();
+    }
+  }
+}
+
+std::exception_ptr PoolCore::crash_error(const PoolWorker& worker, const JobNode& node,
+                                         std::optional<int> status) const {
+  return crash_error(worker, name_of(node), status);
+}
+
+std::exception_ptr PoolCore::crash_error(const PoolWorker& worker, const std::string& call,
+                                         std::optional<int> status) const {
+  std::string how = "was killed together with its zygote";
+  int signal = 0;
+  int exit_status = 0;
+  if (status.has_value() && WIFSIGNALED(*status)) {
+    signal = WTERMSIG(*status);
+    how = fmt::format("was killed by {}{}", name_of_signal(signal),
+                      WCOREDUMP(*status) ? " (core dumped)" : "");
+  } else if (status.has_value()) {
+    exit_status = WEXITSTATUS(*status);
+    how = fmt::format("ended with exit status {}", exit_status);
+  }
+  const std::string when =
+      call.empty() ? std::string("before its first call") : fmt::format("while it ran {}", call);
+  return std::make_exception_ptr(WorkerCrashed(
+      fmt::format("worker process {} of pool {} {} {}", worker.pid, options_.name, how, when),
+      worker.pid, signal, exit_status, call));
+}
+
+// With the lock.
+void PoolCore::kill_what_is_due() noexcept {
+  const TimePoint now = Clock::now();
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
+      const PoolWorker::Call& call = worker->calls[slot];
+      if (call.node != nullptr && call.kill_at <= now) kill(*worker, slot);
+    }
+  }
+}
+
+// With the lock.
+std::optional<TimePoint> PoolCore::next_deadline() const noexcept {
+  TimePoint next = TimePoint::max();
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    for (const PoolWorker::Call& call : worker->calls) {
+      if (call.node != nullptr) next = std::min(next, call.kill_at);
+    }
+  }
+  if (starts_wanted_ != 0 && !broken_) next = std::min(next, next_start_);
+  if (next == TimePoint::max()) return std::nullopt;
+  return next;
+}
+
+// With the lock: a pool that ends lets those workers go that have nothing to do.
+void PoolCore::retire_idle() noexcept {
+  if (!stopping_ && !broken_) return;
+  if (queued_ != 0) return;
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (worker->outstanding != 0 || worker->state == PoolWorker::State::retiring) continue;
+    worker->state = PoolWorker::State::retiring;
+    std::erase(idle_, worker.get());
+    RegionHeader& header = worker->region->header;
+    header.retire.store(1, std::memory_order_release);
+    // seq_cst: as in publish().
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (header.asleep.exchange(0, std::memory_order_acq_rel) != 0) futex_wake(header.asleep);
+  }
+}
+
+bool PoolCore::stop(const ShutdownOptions& how) {
+  if (how.wait && manager_thread == this) {
+    throw InvalidStateError(
+        "a process pool cannot be shut down with wait = true from a callback that it runs itself: "
+        "it would wait for itself");
+  }
+  JobQueue cancelled;
+  std::thread manager;
+  {
+    Lock lock(mutex_);
+    stopping_ = true;
+    if (how.cancel_pending) take_all_that_wait(cancelled);
+    wake_manager();
+    if (!cancelled.empty()) {
+      lock.unlock();
+      while (Job job = cancelled.pop()) job.cancel();
+      lock.lock();
+    }
+    if (!how.wait) return true;
+    const auto has_ended = [this] { return !manager_runs_; };
+    if (how.timeout.has_value()) {
+      const TimePoint until = saturating_add(Clock::now(), how.timeout.value());
+      if (!ended_.wait_until(lock, until, has_ended)) return false;
+    } else {
+      ended_.wait(lock, has_ended);
+    }
+    ended_flag_.store(true, std::memory_order_release);  // also if nothing was ever called
+    manager = std::move(manager_);
+  }
+  if (manager.joinable()) manager.join();
+  return true;
+}
+
+PoolCore::PoolCore(ProcessPoolOptions options)
+    : options_(std::move(options)),
+      max_workers_(options_.max_workers.value_or(usable_cpus())),
+      program_(::getpid()) {
+  idle_.reserve(max_workers_);
+}
+
+PoolCore::~PoolCore() = default;
+
+std::size_t PoolCore::worker_count() const noexcept {
+  const Lock lock(mutex_);
+  return workers_.size() + starts_wanted_;
+}
+
+}  // namespace siding::detail

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include <siding/detail/portable_call.hpp>
+
+#include <siding/detail/error_report.hpp>
+#include <siding/error.hpp>
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <memory>
+
+namespace siding::detail {
+
+std::string type_name(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  return status == 0 ? name.get() : type.name();
+}
+
+std::string not_portable_text(const std::type_info& function, std::string_view part,
+                              const std::type_info& type, std::string_view reason) {
+  return fmt::format("a call of {} cannot cross to another process: {}, {}, is or holds {}",
+                     type_name(function), part, type_name(type), reason);
+}
+
+namespace {
+
+[[noreturn]] void throw_in_place(std::string_view what) {
+  try {
+    throw;
+  } catch (const SerializationError&) {
+    throw;
+  } catch (...) {
+    throw SerializationError(fmt::format("{}: {}", what, describe(std::current_exception())));
+  }
+}
+
+}  // namespace
+
+void throw_unreadable_arguments() {
+  throw_in_place("the arguments of a call could not be read in the worker");
+}
+void throw_unwritable_result() {
+  throw_in_place("the result of a call could not be written in the worker");
+}
+
+}  // namespace siding::detail

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/detail/code_identity.hpp>
+
+#include "file_descriptor.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+// The memory that the program shares with one worker process: a sealed memfd that no other worker
+// maps. Modelled in tests/model/slots.pml.
+//
+//   header      where the worker sleeps, what it is told, how far it has come
+//   submitted   slot numbers, program to worker, in order
+//   slots       one call each: its state, what to call, small arguments or a small result
+//   channels    slot numbers of finished calls, worker to program: one channel for each loop that
+//               awaits calls of the pool, and channel 0 for everybody else
+//   arenas      large arguments (managed by the program) and large results (by the worker)
+//
+// Everything here may be scribbled on by a worker that has gone mad. The program reads each word
+// once, checks it, and keeps what it relies on in memory of its own.
+
+namespace siding::detail {
+
+inline constexpr std::uint32_t slot_count = 64;
+inline constexpr std::uint32_t channel_count = 16;
+/// More than slots, because the entry of a recalled call stays behind until the worker skips it.
+inline constexpr std::uint32_t submission_count = 256;
+inline constexpr std::size_t inline_size = 160;
+inline constexpr std::size_t arena_size = std::size_t{4} << 20;
+
+/// What becomes of a slot is decided by compare-and-swap on its state:
+///   empty -> queued     the program
+///   queued -> running   the worker: the function is called
+///   queued -> empty     the program: recalled, the function is never called here
+///   running -> done     the worker: the result counts
+///   running -> killing  the program: the worker is about to be killed; the result will not count
+///   done -> empty       the program, when it has read the result
+enum class SlotState : std::uint32_t { empty, queued, running, done, killing };
+
+/// Where the bytes of arguments or of a result lie.
+struct Payload {
+  static constexpr std::uint32_t in_slot = 0;
+  static constexpr std::uint32_t in_arena = 1;
+  // Larger: the number of a memfd of its own, sent over the control socket.
+  std::uint32_t where = in_slot;
+  std::uint32_t reserved = 0;
+  std::uint64_t offset = 0;  // in the arena
+  std::uint64_t size = 0;
+};
+
+enum class ReplyKind : std::uint32_t { value, error };
+
+struct alignas(64) Slot {
+  std::atomic<SlotState> state;
+  std::uint32_t channel;  // where the finished call is announced
+  std::uint64_t call;     // numbers the calls of a pool
+  CodeId thunk;
+  Payload request;
+  Payload reply;
+  std::uint32_t takes_token;  // the function wants a std::stop_token
+  ReplyKind kind;
+  std::atomic<std::uint32_t> stop;  // set by the program: the function is asked to stop
+  alignas(16) std::byte bytes[inline_size];
+};
+
+struct alignas(64) Channel {
+  std::atomic<std::uint32_t> tail;  // worker: how many entries were ever written
+  /// Set by the program before it sleeps; the worker that clears it writes the eventfd. One write
+  /// per sleep.
+  std::atomic<std::uint32_t> armed;
+  alignas(64) std::array<std::atomic<std::uint32_t>, slot_count> entries;
+};
+
+struct RegionHeader {
+  // Written by the program.
+  alignas(64) std::atomic<std::uint32_t> submitted_tail;
+  std::atomic<std::uint32_t> retire;   // end when there is nothing to do
+  std::atomic<std::uint32_t> backlog;  // tell channel 0 before going to sleep: there may be work
+  std::uint64_t spin_nanoseconds;
+  char name[16];
+  // Written by the worker.
+  alignas(64) std::atomic<std::uint32_t> submitted_head;
+  std::atomic<std::uint32_t> mean_nanoseconds;  // of a call, lately
+  // A futex: 1 while the worker sleeps or is about to. Whoever clears it wakes the worker.
+  alignas(64) std::atomic<std::uint32_t> asleep;
+  // A futex: counts the stop requests, for a worker whose function takes a std::stop_token.
+  alignas(64) std::atomic<std::uint32_t> stop_requests;
+  alignas(64) std::array<std::atomic<std::uint32_t>, submission_count> submitted;
+};
+
+struct RegionLayout {
+  RegionHeader header;
+  std::array<Slot, slot_count> slots;
+  std::array<Channel, channel_count> channels;
+  alignas(4096) std::array<std::byte, arena_size> requests;
+  alignas(4096) std::array<std::byte, arena_size> replies;
+};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
+              std::atomic<SlotState>::is_always_lock_free);
+
+/// A mapping of a memfd.
+class Mapping {
+ public:
+  Mapping() noexcept = default;
+  /// Throws std::system_error.
+  Mapping(int descriptor, std::size_t size);
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  ~Mapping();
+
+  std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// A new memfd of a fixed size: sealed, so that nobody can cut it off under the other side's feet.
+/// Throws std::system_error.
+FileDescriptor make_sealed_memory(const char* name, std::size_t size);
+
+/// The size of a memfd that came from a worker. Throws std::runtime_error unless it is sealed.
+std::size_t sealed_size(int descriptor);
+
+/// The region, mapped.
+class Region {
+ public:
+  Region() noexcept = default;
+  explicit Region(int descriptor) : mapping_(descriptor, sizeof(RegionLayout)) {}
+
+  RegionLayout* operator->() const noexcept {
+    return reinterpret_cast<RegionLayout*>(mapping_.data());
+  }
+
+ private:
+  Mapping mapping_;
+};
+
+/// Futexes in memory that processes share.
+void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept;
+void futex_wake(std::atomic<std::uint32_t>& word) noexcept;
+
+}  // namespace siding::detail

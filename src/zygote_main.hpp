@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <siding/export.hpp>
+
+// What the hook in the executable (process_hook.cpp) calls, and what it leaves behind.
+
+namespace siding::detail {
+
+/// The executable has the hook. Before main().
+SIDING_EXPORT void note_hook() noexcept;
+/// Whether this process was started to be a zygote; true once.
+SIDING_EXPORT bool zygote_wanted() noexcept;
+/// Is the zygote from now on.
+[[noreturn]] SIDING_EXPORT void serve_zygote() noexcept;
+
+bool hook_is_present() noexcept;
+/// In a zygote, and in its workers.
+bool in_zygote() noexcept;
+
+}  // namespace siding::detail

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "file_descriptor.hpp"
+
+// What the program and its zygote say to each other. The zygote is a copy of the program that was
+// executed anew and stopped before main(): it has one thread, forks workers, and collects their
+// exit statuses. Each pool talks to it over a socket of its own (SEQPACKET: a message comes whole);
+// the first socket is the process-wide one, whose end is the zygote's end.
+
+namespace siding::detail {
+
+/// Named in the environment of a zygote: the number of its socket.
+inline constexpr char zygote_variable[] = "SIDING_ZYGOTE";
+
+enum class ZygoteRequest : std::uint32_t {
+  hello,    // the zygote says what it is; on the process-wide socket
+  connect,  // brings the zygote's end of a pool's socket; on the process-wide socket
+  spawn,    // brings region, control socket and eventfds; on a pool's socket
+};
+
+struct ZygoteMessage {
+  ZygoteRequest request = ZygoteRequest::hello;
+  std::uint32_t token = 0;  // names the worker in the answer
+};
+
+enum class ZygoteAnswer : std::uint32_t {
+  hello,    // `code` is the number of threads, `build` the image
+  started,  // brings a pidfd, unless `code` is the errno of a fork that failed
+  exited,   // `code` is the wait status
+};
+
+struct ZygoteReport {
+  ZygoteAnswer answer = ZygoteAnswer::hello;
+  std::uint32_t token = 0;
+  std::int32_t pid = 0;
+  std::int32_t code = 0;
+  std::uint64_t build = 0;
+  std::int64_t max_rss_kib = 0;
+  std::int64_t user_microseconds = 0;
+  std::int64_t system_microseconds = 0;
+};
+
+/// Between the program and one worker, over its control socket: a number and a descriptor.
+enum class ControlKind : std::uint32_t { event, memory };
+struct ControlMessage {
+  ControlKind kind = ControlKind::event;
+  std::uint32_t number = 0;  // of the channel, or of the memory
+};
+
+inline constexpr std::size_t max_passed = 32;
+
+/// Sends a message with descriptors. False with errno.
+bool send_message(int socket, const void* message, std::size_t size,
+                  std::span<const int> descriptors, int flags = 0) noexcept;
+
+struct Received {
+  long size = -1;  // 0: the other side is gone; -1: errno
+  std::size_t count = 0;
+  FileDescriptor descriptors[max_passed];
+};
+/// Receives one whole message of at most `size` bytes, and its descriptors, close-on-exec.
+Received receive_message(int socket, void* message, std::size_t size, int flags = 0) noexcept;
+
+}  // namespace siding::detail
