@@ -79,6 +79,8 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
   std::uint32_t memories_sent = Payload::in_arena;
   std::map<std::uint32_t, FileDescriptor> memories;  // arrived before they were asked for
   bool has_finished_a_call = false;
+  bool doomed = false;  // one of its calls is to be killed
+  bool initialized = false;  // else it takes no call but the initializer
   // How many entries of each channel were taken; written with the lock, read without it.
   std::array<std::atomic<std::uint32_t>, channel_count> collected{};
 };
@@ -149,6 +151,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   PoolWorker::Call* find(const JobNode& node, PoolWorker*& worker, std::uint32_t& slot) noexcept;
   bool try_recall(PoolWorker& worker, std::uint32_t slot) noexcept;
   void kill(PoolWorker& worker, std::uint32_t slot) noexcept;
+  void send_death(const PoolWorker& worker) noexcept;
   void take_out(PoolWorker& worker, std::uint32_t slot) noexcept;
 
   // pool_collect.cpp: results on their way back
@@ -192,6 +195,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   std::size_t surplus_ = 0;        // calls that were sent ahead: slots in use beyond one per worker
   bool backlog_ = false;           // what the workers were told
   std::size_t starts_wanted_ = 0;
+  std::size_t starting_ = 0;  // the manager is asking for it
   std::uint32_t next_token_ = 1;
   std::uint64_t next_call_ = 1;
   std::array<Home, channel_count> homes_;

@@ -35,7 +35,7 @@ std::uint32_t place_of(const PoolWorker& worker, std::uint32_t slot) noexcept {
 bool may_take(const PoolWorker& worker) noexcept {
   const bool takes = worker.state == PoolWorker::State::starting ||
                      worker.state == PoolWorker::State::alive;
-  return takes && !worker.free_slots.empty() && worker.ring_has_room();
+  return takes && worker.initialized && !worker.free_slots.empty() && worker.ring_has_room();
 }
 
 std::uint32_t depth(const PoolWorker& worker) noexcept {
@@ -137,14 +137,14 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
     }
     return worker->shared_from_this();
   }
-  if (workers_.size() + starts_wanted_ < max_workers_) {
+  if (workers_.size() + starts_wanted_ + starting_ < max_workers_) {
     if (starts_wanted_ < queued_) {
       ++starts_wanted_;
       wake_manager();
     }
     return nullptr;
   }
-  if (starts_wanted_ != 0) return nullptr;  // it will be here at once
+  if (starts_wanted_ + starting_ != 0) return nullptr;  // it will be here at once
   std::shared_ptr<PoolWorker> best;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     if (!may_take(*worker) || worker->outstanding >= depth(*worker)) continue;
@@ -267,8 +267,8 @@ void PoolCore::unreserve(PoolWorker& worker, std::uint32_t slot) noexcept {
   worker.free_slot(slot);
   if (worker.state == PoolWorker::State::dead) return;
   if (worker.outstanding == 0) {
-    idle_.push_back(&worker);
-    if (stopping_) wake_manager();
+    if (worker.initialized) idle_.push_back(&worker);
+    if (stopping_ || broken_) wake_manager();
   } else {
     --surplus_;
   }
@@ -410,9 +410,15 @@ void PoolCore::kill(PoolWorker& worker, std::uint32_t slot) noexcept {
                                                                 std::memory_order_acq_rel)) {
     return;
   }
-  if (worker.handle) {
-    ::syscall(SYS_pidfd_send_signal, worker.handle.get(), SIGKILL, nullptr, 0);
-  }
+  worker.doomed = true;
+  send_death(worker);
+}
+
+// With the lock. A worker may have begun before the zygote's word of its start was heard: then again
+// when it is.
+void PoolCore::send_death(const PoolWorker& worker) noexcept {
+  if (!worker.doomed || !worker.handle) return;
+  ::syscall(SYS_pidfd_send_signal, worker.handle.get(), SIGKILL, nullptr, 0);
 }
 
 }  // namespace siding::detail

@@ -53,7 +53,8 @@ std::string name_of_signal(int signal) {
 /// The first call of each worker, where the pool has an initializer.
 class InitializerCall final : public JobNode {
  public:
-  InitializerCall(PoolCore& core, void (*function)()) : core_(core), function_(function) {}
+  InitializerCall(PoolCore& core, std::shared_ptr<PoolWorker> worker, void (*function)())
+      : core_(core), worker_(std::move(worker)), function_(function) {}
 
   const PortableCall& portable() const noexcept override {
     return portable_call<BoundCall<void (*)()>>();
@@ -62,7 +63,14 @@ class InitializerCall final : public JobNode {
     BoundCall<void (*)()> call(std::in_place, function_);
     encode_call(call, out);
   }
-  void settle(WireReader&) noexcept override { delete this; }
+  void settle(WireReader&) noexcept override {
+    const std::unique_ptr<InitializerCall> self(this);
+    PoolCore::Lock lock(core_.mutex_);
+    worker_->initialized = true;
+    if (worker_->state == PoolWorker::State::dead) return;
+    core_.idle_.push_back(worker_.get());
+    core_.pump(lock);
+  }
   void settle(std::exception_ptr error) noexcept override {
     PoolCore& core = core_;
     delete this;
@@ -76,13 +84,14 @@ class InitializerCall final : public JobNode {
   std::string_view call_name() const noexcept override { return "the pool's initializer"; }
 
   void execute() noexcept override { delete this; }
-  void fail(std::exception_ptr error) noexcept override { settle(std::move(error)); }
+  void fail(std::exception_ptr) noexcept override { delete this; }
   void drop() noexcept override { delete this; }
   void run() noexcept override {}
   void refuse() noexcept override {}
 
  private:
   PoolCore& core_;
+  const std::shared_ptr<PoolWorker> worker_;
   void (*const function_)();
 };
 
@@ -162,6 +171,7 @@ void PoolCore::manage() noexcept {
 void PoolCore::start_worker(Lock& lock) {
   --starts_wanted_;
   if (queued_ == 0) return;  // others were faster
+  ++starting_;
   auto worker = std::make_shared<PoolWorker>(next_token_++);
   std::vector<int> passed;
   std::uint32_t known = 1;
@@ -206,15 +216,16 @@ void PoolCore::start_worker(Lock& lock) {
     error = std::current_exception();
   }
   lock.lock();
+  --starting_;
   if (error) return start_failed(lock, nullptr, std::move(error));
   // It takes calls at once: they lie in its slots when it begins.
   workers_.push_back(worker);
   generation_.fetch_add(1, std::memory_order_release);
-  idle_.push_back(worker.get());
-  if (options_.initializer != nullptr) {
-    auto* call = new InitializerCall(*this, options_.initializer);
-    call->place = 0;
-    hand_over(lock, worker, *call);
+  worker->initialized = options_.initializer == nullptr;
+  if (worker->initialized) {
+    idle_.push_back(worker.get());
+  } else {
+    hand_over(lock, worker, *new InitializerCall(*this, worker, options_.initializer));
   }
   pump(lock);
 }
@@ -250,8 +261,13 @@ void PoolCore::hear_zygote(Lock& lock) {
                                                              "forking a worker process")));
     } else {
       worker->pid = report.pid;
-      if (received.count == 1) worker->handle = std::move(received.descriptors[0]);
+      // Without it, because of a limit of descriptors there, one of our own.
+      worker->handle = received.count == 1
+                           ? std::move(received.descriptors[0])
+                           : FileDescriptor(static_cast<int>(
+                                 ::syscall(SYS_pidfd_open, static_cast<pid_t>(report.pid), 0)));
       if (worker->state == PoolWorker::State::starting) worker->state = PoolWorker::State::alive;
+      send_death(*worker);
     }
   }
 }
@@ -481,7 +497,7 @@ PoolCore::~PoolCore() = default;
 
 std::size_t PoolCore::worker_count() const noexcept {
   const Lock lock(mutex_);
-  return workers_.size() + starts_wanted_;
+  return workers_.size() + starts_wanted_ + starting_;
 }
 
 }  // namespace siding::detail
