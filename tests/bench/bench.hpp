@@ -26,6 +26,15 @@ inline constexpr std::int64_t w1_warm_up_calls = 2'000;
 inline constexpr std::int64_t w2_coroutines = 1'000;
 inline constexpr std::int64_t w2_calls_each = 500;
 inline constexpr std::int64_t w2_warm_up_calls_each = 10;
+inline constexpr std::int64_t w3_calls = 50'000;
+inline constexpr std::int64_t w3_warm_up_calls = 2'000;
+inline constexpr std::int64_t w4_in_flight = 64;
+inline constexpr std::int64_t w4_calls_each = 8'000;
+inline constexpr std::int64_t w4_warm_up_calls_each = 200;
+inline constexpr std::int64_t w5_in_flight = 4;
+inline constexpr std::int64_t w5_calls_each = 250;
+inline constexpr std::int64_t w5_warm_up_calls_each = 10;
+inline constexpr std::int64_t w5_bytes = 1 << 20;
 inline constexpr std::int64_t w6_calls = 10'000'000;
 inline constexpr std::int64_t w6_calls_per_sample = 10'000;
 inline constexpr std::int64_t w6_tasks = 1'000'000;
@@ -144,11 +153,13 @@ inline void print_result(const char* workload, const char* peer, const char* met
   std::fflush(stdout);
 }
 
-// W1: `busy` covers w1_calls sequential calls, `idle` a pause in which loop and pool have no work.
+// W1 and W3: `busy` covers `count` sequential calls, `idle` a pause in which loop and pool have no
+// work. The time of child processes is not in it.
 inline void print_latency(const char* peer, const Laps& laps, const Spent& busy, const Spent& idle,
-                          const char* version = "") {
-  const auto calls = static_cast<double>(w1_calls);
-  print_result("W1", peer, "mean_us", 1e6 * busy.wall_s / calls,
+                          const char* version = "", const char* workload = "W1",
+                          std::int64_t count = w1_calls) {
+  const auto calls = static_cast<double>(count);
+  print_result(workload, peer, "mean_us", 1e6 * busy.wall_s / calls,
                {{"p50_us", laps.percentile_ns(0.50) / 1e3},
                 {"p99_us", laps.percentile_ns(0.99) / 1e3},
                 {"max_us", laps.percentile_ns(1.0) / 1e3},
@@ -172,6 +183,34 @@ inline void print_throughput(const char* peer, const Spent& busy, const char* ve
                 {"calls", calls},
                 {"coroutines", static_cast<double>(w2_coroutines)},
                 {"workers", static_cast<double>(workers)}},
+               version);
+}
+
+// W4: `busy` covers w4_in_flight * w4_calls_each calls.
+inline void print_process_throughput(const char* peer, const Spent& busy, std::int64_t count,
+                                     const char* version = "") {
+  const auto calls = static_cast<double>(count);
+  print_result("W4", peer, "calls_per_s", calls / busy.wall_s,
+               {{"mean_ns", 1e9 * busy.wall_s / calls},
+                {"cpu_us_per_call", 1e6 * busy.cpu_s / calls},
+                {"sleeps_per_call", busy.sleeps / calls},
+                {"calls", calls},
+                {"in_flight", static_cast<double>(w4_in_flight)},
+                {"workers", static_cast<double>(worker_count)}},
+               version);
+}
+
+// W5: `busy` covers `count` calls that each take w5_bytes there and back.
+inline void print_payload(const char* peer, const Spent& busy, std::int64_t count,
+                          const char* version = "") {
+  const auto calls = static_cast<double>(count);
+  print_result("W5", peer, "gb_per_s",
+               1e-9 * calls * static_cast<double>(w5_bytes) / busy.wall_s,
+               {{"mean_us", 1e6 * busy.wall_s / calls},
+                {"cpu_us_per_call", 1e6 * busy.cpu_s / calls},
+                {"calls", calls},
+                {"in_flight", static_cast<double>(w5_in_flight)},
+                {"workers", static_cast<double>(worker_count)}},
                version);
 }
 

@@ -25,6 +25,8 @@ QUIET_CHECK_S = 1
 
 # Per workload: its question, then (program, argument) of every measurement in the order of the
 # table. The first field of a result that the columns name is the one the ratio is taken of.
+PROCESSES_LEFT_OUT = {"libuv": "it has no pool of processes for functions",
+                      "asio": "it has no pool of processes for functions"}
 WORKLOADS = {
     "w1": {
         "question": "W1 offload_latency: one coroutine, 50 000 trivial calls one after another, "
@@ -43,6 +45,27 @@ WORKLOADS = {
                     ("sleeps_per_call", "sleeps/call")],
         "left_out": {},
     },
+    "w3": {
+        "question": "W3 process_latency: one coroutine, 50 000 trivial calls one after another, "
+                    "2 processes",
+        "programs": [("siding", None), ("python", "w3")],
+        "columns": [("mean_us", "mean us"), ("p50_us", "p50 us"), ("p99_us", "p99 us"),
+                    ("cpu_us_per_call", "CPU us/call"), ("idle_cpu_us_per_s", "idle CPU us/s")],
+        "left_out": PROCESSES_LEFT_OUT,
+    },
+    "w4": {
+        "question": "W4 process_throughput: trivial calls, 64 in flight, 2 processes",
+        "programs": [("siding", None), ("python", "w4")],
+        "columns": [("calls_per_s", "calls/s"), ("cpu_us_per_call", "CPU us/call")],
+        "left_out": PROCESSES_LEFT_OUT,
+    },
+    "w5": {
+        "question": "W5 process_payload: 1 MiB there and back by value, 4 in flight, 2 processes",
+        "programs": [("siding", None), ("python", "w5")],
+        "columns": [("gb_per_s", "GB/s one way"), ("mean_us", "mean us"),
+                    ("cpu_us_per_call", "CPU us/call")],
+        "left_out": PROCESSES_LEFT_OUT,
+    },
     "w6": {
         "question": "W6 call / spawn: 10 M co_await child(); create and join 1 M tasks in batches "
                     "of 1 000",
@@ -53,7 +76,7 @@ WORKLOADS = {
                      "asyncio": "only the offload path is compared with Python"},
     },
 }
-HIGHER_IS_BETTER = {"calls_per_s"}
+HIGHER_IS_BETTER = {"calls_per_s", "gb_per_s"}
 
 
 class Measurement:
@@ -65,8 +88,9 @@ class Measurement:
         self.argument = argument
         self.results = []
         self.failures = []
-        if program == "asyncio":
-            self.command = [sys.executable, str(HERE / "w1_w2_asyncio.py")]
+        scripts = {"asyncio": "w1_w2_asyncio.py", "python": "w3_w5_python.py"}
+        if program in scripts:
+            self.command = [sys.executable, str(HERE / scripts[program])]
             self.built = True
         else:
             executable = build / "tests" / "bench" / f"bench_{workload}_{program}"

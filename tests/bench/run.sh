@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs the benchmarks beside their peers: tests/bench/run.sh [w1] [w2] [w6]
+# Runs the benchmarks beside their peers: tests/bench/run.sh [w1] ... [w6]
 # Installs what is missing, makes a release build in build-bench/, runs all programs in turn
 # (BENCH_ROUNDS rounds, 5 by default), prints a table per workload, writes build-bench/bench.json.
 set -eu
@@ -10,7 +10,7 @@ root=$(cd "$here/../.." && pwd)
 build=$root/build-bench
 
 usage() {
-  echo "usage: tests/bench/run.sh [w1] [w2] [w6]     all of them by default" >&2
+  echo "usage: tests/bench/run.sh [w1] ... [w6]     all of them by default" >&2
   echo "  BENCH_ROUNDS=5   rounds; every program runs once in each" >&2
   exit 2
 }
@@ -20,11 +20,14 @@ for argument in "$@"; do
   case $argument in
     w1 | W1) workloads="$workloads w1" ;;
     w2 | W2) workloads="$workloads w2" ;;
+    w3 | W3) workloads="$workloads w3" ;;
+    w4 | W4) workloads="$workloads w4" ;;
+    w5 | W5) workloads="$workloads w5" ;;
     w6 | W6) workloads="$workloads w6" ;;
     *) usage ;;
   esac
 done
-workloads=${workloads:-w1 w2 w6}
+workloads=${workloads:-w1 w2 w3 w4 w5 w6}
 
 has() {
   case $1 in

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Question (W3): what does siding take for one trivial call in another process and back to the loop,
+// awaited by a coroutine, one call after another? Default options but for the number of workers.
+
+#include <siding/siding.hpp>
+
+#include <cstdint>
+
+#include "bench.hpp"
+
+namespace {
+
+siding::Task<std::int64_t> call_in_sequence(siding::ProcessPool& pool, std::int64_t count,
+                                            bench::Laps& laps) {
+  std::int64_t sum = 0;
+  for (std::int64_t index = 0; index < count; ++index) {
+    const std::int64_t result = co_await siding::offload(pool, bench::trivial_call, index);
+    sum += result;
+    laps.lap();
+  }
+  co_return sum;
+}
+
+siding::Task<> measure() {
+  siding::ProcessPoolOptions options;
+  options.max_workers = static_cast<std::size_t>(bench::worker_count);
+  siding::ProcessPool pool(options);
+
+  bench::Laps laps(bench::w3_calls);
+  co_await call_in_sequence(pool, bench::w3_warm_up_calls, laps);
+
+  const bench::Meter busy_meter;
+  laps.start();
+  const std::int64_t sum = co_await call_in_sequence(pool, bench::w3_calls, laps);
+  const auto busy = busy_meter.spent();
+  bench::check_equal(sum, bench::expected_sum(bench::w3_calls), "sum");
+
+  co_await siding::sleep(bench::idle_settle);
+  const bench::Meter idle_meter;
+  co_await siding::sleep(bench::idle_length);
+  const auto idle = idle_meter.spent();
+
+  bench::print_latency("siding", laps, busy, idle, "", "W3", bench::w3_calls);
+}
+
+}  // namespace
+
+int main() { siding::run(measure()); }
