@@ -82,6 +82,7 @@ TEST_SUITE("ErrorReport") {
     std::vector<siding::AnyFuture> sources;
     loop.set_exception_handler([&](const ErrorReport& report) {
       CHECK(EventLoop::current_or_null() == &loop);
+    const LogCapture log;
       texts.emplace_back(report.message);
       errors.push_back(report.error);
       sources.push_back(report.source);
@@ -108,7 +109,8 @@ TEST_SUITE("ErrorReport") {
     REQUIRE(sources[2].valid());
     CHECK(sources[2].exception() == errors[2]);
     sources.clear();
-    CHECK(texts.size() == 3);  // a report is not made twice
+    CHECK(texts.size() == 3);    // a report is not made twice,
+    CHECK(log.lines().empty());  // nor is it logged by the last handle
   }
 
   // LP-010
@@ -246,12 +248,13 @@ TEST_SUITE("ErrorReport") {
     CHECK(log.lines().empty());
   }
 
-  TEST_CASE("what a done-callback throws is reported, and the others are called") {
+  // LP-010
+  TEST_CASE("what a done-callback throws is reported with its future, and the others are called") {
     VirtualLoop virtual_loop;
     const Reports reports(virtual_loop.loop);
     std::string calls;
     auto body = [&]() -> Task<> {
-      const Future<> task = siding::create_task([]() -> Task<> { co_return; });
+      const Future<> task = siding::create_task([]() -> Task<> { co_return; }, {.name = "fetch"});
       task.add_done_callback([&] { calls += 'a'; });
       task.add_done_callback([] { throw_spam(); });
       task.add_done_callback([&] { calls += 'b'; });
@@ -288,6 +291,7 @@ TEST_SUITE("ErrorReport") {
     const Reports reports(virtual_loop.loop);
     const LogCapture log;
     std::optional<Future<int>> handle = virtual_loop.loop.create_task(fails(), {.name = "fetch"});
+    CHECK(reports[0].source == "fetch");
     run_until_idle(virtual_loop);
 
     handle.reset();

@@ -130,7 +130,7 @@ TEST_SUITE("Future callbacks") {
     const LogCapture log;
     ThreadPool pool{{.max_workers = 1}};
     Gate gate;
-    const auto call = pool.submit(pass_with, gate.key(), 5);
+    const auto call = pool.submit(siding::CallOptions{.name = "resize"}, pass_with, gate.key(), 5);
     bool recorded = false;
 
     call.add_done_callback([] { throw std::runtime_error("from the callback"); });
@@ -144,6 +144,7 @@ TEST_SUITE("Future callbacks") {
     REQUIRE(lines.size() == 1);
     CHECK(contains(lines[0], "a done-callback threw"));
     CHECK(contains(lines[0], "from the callback"));
+    CHECK(contains(lines[0], "resize"));
   }
 
   TEST_CASE("a callback that was removed is destroyed at once and does not run") {
