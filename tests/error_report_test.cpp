@@ -5,6 +5,7 @@
 #include <siding/create_task.hpp>
 #include <siding/error.hpp>
 #include <siding/event_loop.hpp>
+#include <siding/log.hpp>
 #include <siding/promise.hpp>
 #include <siding/sleep.hpp>
 
@@ -14,6 +15,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -80,9 +82,9 @@ TEST_SUITE("ErrorReport") {
     std::vector<std::string> texts;
     std::vector<std::exception_ptr> errors;
     std::vector<siding::AnyFuture> sources;
+    const LogCapture log;
     loop.set_exception_handler([&](const ErrorReport& report) {
       CHECK(EventLoop::current_or_null() == &loop);
-    const LogCapture log;
       texts.emplace_back(report.message);
       errors.push_back(report.error);
       sources.push_back(report.source);
@@ -136,6 +138,28 @@ TEST_SUITE("ErrorReport") {
     CHECK(
         log.lines()[1] ==
         "an error was never looked at: its future was dropped: std::out_of_range: ham (in fetch)");
+  }
+
+  // DB-009
+  TEST_CASE("a log sink that throws disturbs neither the loop nor later callbacks") {
+    VirtualLoop virtual_loop;
+    EventLoop& loop = virtual_loop.loop;
+    int lines = 0;
+    int calls = 0;
+    siding::set_log_sink([&](std::string_view) {
+      ++lines;
+      throw std::logic_error("broken sink");
+    });
+
+    for (int i = 0; i < 5; ++i) {
+      loop.call_soon(throw_spam);
+      loop.call_soon([&] { ++calls; });
+    }
+    run_until_idle(virtual_loop);
+    siding::set_log_sink({});
+
+    CHECK(lines == 5);
+    CHECK(calls == 5);
   }
 
   TEST_CASE("a handler that throws is logged, with the error that it was told of") {
@@ -267,6 +291,7 @@ TEST_SUITE("ErrorReport") {
     REQUIRE(reports.size() == 1);
     CHECK(reports[0].message == "a done-callback threw");
     CHECK(reports[0].error == "std::runtime_error: spam");
+    CHECK(reports[0].source == "fetch");
   }
 
   TEST_CASE("an unread error of a promise is told to the loop on which the promise was made") {
@@ -291,7 +316,6 @@ TEST_SUITE("ErrorReport") {
     const Reports reports(virtual_loop.loop);
     const LogCapture log;
     std::optional<Future<int>> handle = virtual_loop.loop.create_task(fails(), {.name = "fetch"});
-    CHECK(reports[0].source == "fetch");
     run_until_idle(virtual_loop);
 
     handle.reset();

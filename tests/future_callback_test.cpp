@@ -72,7 +72,7 @@ TEST_SUITE("Future callbacks") {
     const auto finished = pool.submit(pass_with, gate.key(), 5);
     const auto failed = pool.submit(fail_with, "boom");
     const auto cancelled = pool.submit(pass_with, gate.key(), 6);
-    cancelled.cancel();
+    CHECK(cancelled.cancel());
     gate.open();
     pool.shutdown();
 
@@ -292,6 +292,7 @@ TEST_SUITE("Future callbacks") {
 }
 
 TEST_SUITE("Future errors") {
+  // DB-005
   TEST_CASE("an error that nobody looks at is logged once, when the last handle goes") {
     const LogCapture log;
     ThreadPool pool{{.max_workers = 1}};
@@ -310,6 +311,7 @@ TEST_SUITE("Future errors") {
     CHECK(contains(lines[0], "resize"));
   }
 
+  // DB-005
   TEST_CASE("an error of a call whose future was dropped before it is logged once") {
     const LogCapture log;
     ThreadPool pool{{.max_workers = 1}};
