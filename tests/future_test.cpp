@@ -394,10 +394,7 @@ TEST_SUITE("Future") {
     Gate gate;
     pool.submit(pass, gate.key());
     gate.wait_for_arrivals(1);
-    const auto wait_until_done = [](const Future<>& call) {
-      while (!call.done())
-        std::this_thread::yield();
-    };
+    std::atomic<std::size_t> handled{0};  // by the canceller
 
     // The canceller and the worker both follow close behind this thread.
     std::thread canceller([&] {
@@ -405,14 +402,17 @@ TEST_SUITE("Future") {
         while (submitted.load(std::memory_order_acquire) <= round)
           std::this_thread::yield();
         cancelled[round] = calls[round].cancel() ? 1 : 0;
+        handled.store(round + 1, std::memory_order_relaxed);
       }
     });
     for (std::size_t round = 0; round < rounds; ++round) {
       calls[round] = pool.submit([&ran, round] { ++ran[round]; });
-      if (round + 1 == rounds) wait_until_done(calls[round]);
+      while (round + 1 == rounds && !calls[round].done())
+        std::this_thread::yield();
       submitted.store(round + 1, std::memory_order_release);
       if (round + 1 == first_calls) {
-        wait_until_done(calls[round]);
+        while (handled.load(std::memory_order_relaxed) < first_calls)
+          std::this_thread::yield();
         gate.open();
       }
       if (round % 16 == 0) std::this_thread::yield();
