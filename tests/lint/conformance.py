@@ -26,7 +26,7 @@ IDENTIFIER = re.compile(r"\b[A-Z]{2}-\d{3}\b")
 COMMENT = re.compile(r"(?://|#|/\*).*")
 ROW = re.compile(r"^\|\s*([A-Z]{2}-\d{3})\s*\|(.*)\|$")
 DEFINED = re.compile(r"TEST_CASE_TEMPLATE_DEFINE\(.*?\b(contract_\w+)\)\s*\{", re.DOTALL)
-APPLIED = re.compile(r"TEST_CASE_TEMPLATE_APPLY\((contract_\w+)\b")
+APPLIED = re.compile(r"^\s*TEST_CASE_TEMPLATE_APPLY\((contract_\w+)\b", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(\.\./\.\./([^)#\s]+)\)")
 
 
@@ -122,6 +122,7 @@ SAMPLES = [
     ("", "// EX-001\n\nTEST_CASE(", "tests/a_test.cpp:1: EX-001 is not above a case"),
     ("", "int x;  // as EX-001 says", "tests/a_test.cpp:1: EX-001 is not above a case"),
     ("", f"{A_CONTRACT}\nTEST_CASE_TEMPLATE_APPLY(contract_one, All);", None),
+    ("", f"{A_CONTRACT}\n// TEST_CASE_TEMPLATE_APPLY(contract_one, All);", "applied to no"),
     ("", A_CONTRACT, "tests/a_test.cpp: contract_one is applied to no executor"),
     ("", f"{A_CONTRACT}\nTEST_CASE_TEMPLATE_APPLY(contract_one_more, All);", "contract_one is"),
 ]
