@@ -53,7 +53,8 @@ TEST_SUITE("Limit") {
   }
 
   TEST_CASE("of what is not a number is a very long one") {
-    static_assert(Limit(seconds(Double::quiet_NaN())).value() == nanoseconds::max());
+    // Not at compile time: there clang makes an error of it.
+    CHECK(Limit(seconds(Double::quiet_NaN())).value() == nanoseconds::max());
   }
 }
 
