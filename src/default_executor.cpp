@@ -9,7 +9,10 @@
 
 #include "loop.hpp"
 
+#include <exception>
+#include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -36,10 +39,6 @@ class OneShotThread final : public Executor {
   std::thread thread_;
 };
 
-bool end_executor(Executor* executor, Limit limit) {
-  return executor->shutdown({.timeout = limit});
-}
-
 /// Keeps an executor for good whose threads did not end in time: they use it.
 void keep_for_good(std::shared_ptr<Executor> executor) {
   static std::mutex mutex;
@@ -48,21 +47,52 @@ void keep_for_good(std::shared_ptr<Executor> executor) {
   kept->push_back(std::move(executor));
 }
 
+/// The end of a default executor. However the coroutine around it ends, its destructor does not
+/// wait for threads that did not end in time, as that of a pool would.
+struct Ending {
+  explicit Ending(std::shared_ptr<Executor> given) : executor(std::move(given)) {}
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
+  ~Ending() {
+    if (ended) return;
+    try {
+      keep_for_good(executor);
+      executor->shutdown({.wait = false});
+    } catch (...) {
+      // No memory to keep it, or a user's executor that does not want to end.
+    }
+  }
+
+  std::shared_ptr<Executor> executor;
+  bool called = false;
+  bool ended = false;
+};
+
+void end_executor(Ending* ending, Limit limit) {
+  ending->called = true;
+  ending->ended = ending->executor->shutdown({.timeout = limit});
+}
+
 }  // namespace
 
 Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
   loop_->default_executor_ended = true;
-  const std::shared_ptr<Executor> executor = std::exchange(loop_->default_executor, nullptr);
-  if (executor == nullptr) co_return true;
-  OneShotThread thread;
-  bool ended = false;
-  try {
-    ended = co_await offload(thread, end_executor, executor.get(), limit);
-  } catch (const std::system_error&) {
-    ended = end_executor(executor.get(), limit);  // no thread can be had: then here
+  if (loop_->default_executor == nullptr) co_return true;
+  Ending ending(std::exchange(loop_->default_executor, nullptr));
+  std::exception_ptr cancelled;
+  // Again if it was cancelled before the thread had come to the call.
+  while (!ending.called) {
+    OneShotThread thread;
+    try {
+      co_await offload(thread, end_executor, &ending, limit);
+    } catch (const Cancelled&) {
+      cancelled = std::current_exception();
+    } catch (const std::system_error&) {
+      end_executor(&ending, limit);  // no thread can be had: then here
+    }
   }
-  if (!ended) keep_for_good(executor);
-  co_return ended;
+  if (cancelled) std::rethrow_exception(cancelled);
+  co_return ending.ended;
 }
 
 namespace detail {

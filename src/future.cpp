@@ -111,7 +111,7 @@ void CallbackBase::run() noexcept {
   try {
     call();
   } catch (...) {
-    report_error(loop_, "a done-callback threw", std::current_exception(), {});
+    report_error(loop_, "a done-callback threw", std::current_exception(), future());
   }
 }
 

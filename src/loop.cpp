@@ -64,7 +64,10 @@ std::shared_ptr<Inbox> make_inbox(Scheduler& scheduler) {
 }  // namespace
 
 Loop::Loop(const LoopOptions& options)
-    : clock_(options.clock), ring_(make_inbox(*this)->event_fd()), spin_length_(options.spin), spin_(options.spin) {}
+    : clock_(options.clock),
+      ring_(make_inbox(*this)->event_fd()),
+      spin_length_(options.spin),
+      spin_(options.spin) {}
 
 Loop::~Loop() = default;
 

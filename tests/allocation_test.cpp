@@ -25,6 +25,7 @@
 #include <ostream>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -258,7 +259,8 @@ TEST_SUITE("wake-ups") {
     });
     const siding::LoopCounters counters = loop.counters();
     CHECK(counters.wakes <= counters.sleeps);
-    CHECK(counters.wakes < 20 * 200 * 2 / 10);
+    // On one processor the loop may run, and sleep again, after each single completion.
+    if (std::thread::hardware_concurrency() > 1) CHECK(counters.wakes < 20 * 200 * 2 / 10);
   }
 
   // RX-017

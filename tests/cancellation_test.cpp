@@ -273,7 +273,6 @@ TEST_SUITE("Cancellation") {
   TEST_CASE("locals are destroyed in reverse order, innermost first, on the loop's thread") {
     std::string log;
     std::vector<std::thread::id> threads;
-    std::thread::id loop_thread;
     Future<> task;
     auto inner = [&]() -> Task<> {
       const Local second{log, '2', threads};

@@ -5,6 +5,7 @@
 #include <siding/create_task.hpp>
 #include <siding/error.hpp>
 #include <siding/event_loop.hpp>
+#include <siding/log.hpp>
 #include <siding/promise.hpp>
 #include <siding/sleep.hpp>
 
@@ -14,6 +15,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -80,6 +82,7 @@ TEST_SUITE("ErrorReport") {
     std::vector<std::string> texts;
     std::vector<std::exception_ptr> errors;
     std::vector<siding::AnyFuture> sources;
+    const LogCapture log;
     loop.set_exception_handler([&](const ErrorReport& report) {
       CHECK(EventLoop::current_or_null() == &loop);
       texts.emplace_back(report.message);
@@ -88,7 +91,7 @@ TEST_SUITE("ErrorReport") {
     });
 
     loop.call_soon(throw_spam);
-    loop.create_task(fails());
+    loop.create_task(fails(), {.name = "fetch"});
     loop.run_until_complete([]() -> Task<> {
       siding::Promise<int> promise;
       promise.set_exception(std::make_exception_ptr(std::domain_error("eggs")));
@@ -106,9 +109,10 @@ TEST_SUITE("ErrorReport") {
     CHECK(sources[1].exception() == errors[1]);
     CHECK_THROWS_AS(std::rethrow_exception(errors[2]), std::out_of_range);
     REQUIRE(sources[2].valid());
-    CHECK(sources[2].exception() == errors[2]);
-    sources.clear();
-    CHECK(texts.size() == 3);  // a report is not made twice
+    CHECK(sources[2].name() == "fetch");
+    sources.clear();             // of the last one the error is unread still
+    CHECK(texts.size() == 3);    // a report is not made twice,
+    CHECK(log.lines().empty());  // nor is it logged by the last handle
   }
 
   // LP-010
@@ -134,6 +138,28 @@ TEST_SUITE("ErrorReport") {
     CHECK(
         log.lines()[1] ==
         "an error was never looked at: its future was dropped: std::out_of_range: ham (in fetch)");
+  }
+
+  // DB-009
+  TEST_CASE("a log sink that throws disturbs neither the loop nor later callbacks") {
+    VirtualLoop virtual_loop;
+    EventLoop& loop = virtual_loop.loop;
+    int lines = 0;
+    int calls = 0;
+    siding::set_log_sink([&](std::string_view) {
+      ++lines;
+      throw std::logic_error("broken sink");
+    });
+
+    for (int i = 0; i < 5; ++i) {
+      loop.call_soon(throw_spam);
+      loop.call_soon([&] { ++calls; });
+    }
+    run_until_idle(virtual_loop);
+    siding::set_log_sink({});
+
+    CHECK(lines == 5);
+    CHECK(calls == 5);
   }
 
   TEST_CASE("a handler that throws is logged, with the error that it was told of") {
@@ -246,12 +272,13 @@ TEST_SUITE("ErrorReport") {
     CHECK(log.lines().empty());
   }
 
-  TEST_CASE("what a done-callback throws is reported, and the others are called") {
+  // LP-010
+  TEST_CASE("what a done-callback throws is reported with its future, and the others are called") {
     VirtualLoop virtual_loop;
     const Reports reports(virtual_loop.loop);
     std::string calls;
     auto body = [&]() -> Task<> {
-      const Future<> task = siding::create_task([]() -> Task<> { co_return; });
+      const Future<> task = siding::create_task([]() -> Task<> { co_return; }, {.name = "fetch"});
       task.add_done_callback([&] { calls += 'a'; });
       task.add_done_callback([] { throw_spam(); });
       task.add_done_callback([&] { calls += 'b'; });
@@ -264,6 +291,7 @@ TEST_SUITE("ErrorReport") {
     REQUIRE(reports.size() == 1);
     CHECK(reports[0].message == "a done-callback threw");
     CHECK(reports[0].error == "std::runtime_error: spam");
+    CHECK(reports[0].source == "fetch");
   }
 
   TEST_CASE("an unread error of a promise is told to the loop on which the promise was made") {

@@ -10,6 +10,7 @@
 #include <siding/thread_pool.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -24,6 +25,7 @@
 #include "support/gate.hpp"
 #include "support/leak_guard.hpp"
 #include "support/log_capture.hpp"
+#include "support/thread_state.hpp"
 
 namespace {
 
@@ -283,7 +285,12 @@ TEST_SUITE("EventLoop closing") {
       co_return 1;
     });
     run_a_little(loop);
-    std::thread other([&] { CHECK_THROWS_AS(task.get(), LoopClosed); });
+    std::atomic<pid_t> id{0};
+    std::thread other([&] {
+      id = ::gettid();
+      CHECK_THROWS_AS(task.get(), LoopClosed);
+    });
+    CHECK(siding_test::becomes_true([&] { return siding_test::is_asleep(id); }));
 
     loop.close();
 

@@ -21,6 +21,7 @@
 #include "support/counted.hpp"
 #include "support/leak_guard.hpp"
 #include "support/limits.hpp"
+#include "support/reports.hpp"
 #include "support/sleep_watch.hpp"
 
 namespace {
@@ -396,6 +397,36 @@ TEST_SUITE("EventLoop") {
     loop.run_until_complete(value_of(0));
 
     CHECK(task.result() == 9);
+  }
+
+  // AF-006
+  TEST_CASE("a task has the name it was given or one of its own, and a new one shows in reports") {
+    EventLoop loop;
+    const siding_test::Reports reports(loop);
+    const Future<int> named = loop.create_task(value_of(1), {.name = "fetch"});
+    const Future<int> first = loop.create_task(value_of(1));
+    const Future<int> second = loop.create_task(value_of(1));
+
+    CHECK(named.name() == "fetch");
+    CHECK_FALSE(first.name().empty());
+    CHECK_FALSE(second.name().empty());
+    CHECK(first.name() != second.name());
+    CHECK(first.name() == first.name());
+    first.set_name("first");
+    CHECK(first.name() == "first");
+    loop.run_until_complete([&]() -> Task<> {
+      siding::create_task([]() -> Task<> {
+        siding::current_task().set_name("renamed");
+        throw std::runtime_error("spam");
+        co_return;
+      });
+      co_await first;
+      co_await siding::yield();
+    });
+
+    CHECK(first.name() == "first");
+    REQUIRE(reports.size() == 1);
+    CHECK(reports[0].source == "renamed");
   }
 
   // AF-005

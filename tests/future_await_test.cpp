@@ -239,4 +239,19 @@ TEST_SUITE("Future") {
       CHECK(call.get() == 4);
     });
   }
+
+  TEST_CASE("a step of map() on the thread of a running loop throws, unless its call is done") {
+    ThreadPool pool{{.max_workers = 1}};
+    Gate gate;
+
+    siding::run([&]() -> Task<> {
+      auto results = pool.map(pass_with, std::vector{gate.key()}, std::vector{4});
+      auto step = results.begin();
+      CHECK_THROWS_AS(*step, siding::WouldBlockLoop);
+      gate.open();
+      const Future<> next = pool.submit([] {});  // of the same worker
+      co_await next;
+      CHECK(*step == 4);
+    });
+  }
 }

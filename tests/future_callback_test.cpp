@@ -72,7 +72,7 @@ TEST_SUITE("Future callbacks") {
     const auto finished = pool.submit(pass_with, gate.key(), 5);
     const auto failed = pool.submit(fail_with, "boom");
     const auto cancelled = pool.submit(pass_with, gate.key(), 6);
-    cancelled.cancel();
+    CHECK(cancelled.cancel());
     gate.open();
     pool.shutdown();
 
@@ -130,7 +130,7 @@ TEST_SUITE("Future callbacks") {
     const LogCapture log;
     ThreadPool pool{{.max_workers = 1}};
     Gate gate;
-    const auto call = pool.submit(pass_with, gate.key(), 5);
+    const auto call = pool.submit(siding::CallOptions{.name = "resize"}, pass_with, gate.key(), 5);
     bool recorded = false;
 
     call.add_done_callback([] { throw std::runtime_error("from the callback"); });
@@ -144,6 +144,7 @@ TEST_SUITE("Future callbacks") {
     REQUIRE(lines.size() == 1);
     CHECK(contains(lines[0], "a done-callback threw"));
     CHECK(contains(lines[0], "from the callback"));
+    CHECK(contains(lines[0], "resize"));
   }
 
   TEST_CASE("a callback that was removed is destroyed at once and does not run") {
@@ -291,6 +292,7 @@ TEST_SUITE("Future callbacks") {
 }
 
 TEST_SUITE("Future errors") {
+  // DB-005
   TEST_CASE("an error that nobody looks at is logged once, when the last handle goes") {
     const LogCapture log;
     ThreadPool pool{{.max_workers = 1}};
@@ -309,6 +311,7 @@ TEST_SUITE("Future errors") {
     CHECK(contains(lines[0], "resize"));
   }
 
+  // DB-005
   TEST_CASE("an error of a call whose future was dropped before it is logged once") {
     const LogCapture log;
     ThreadPool pool{{.max_workers = 1}};

@@ -2,6 +2,7 @@
 #include <siding/siding.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -17,7 +18,9 @@
 
 #include "support/counted.hpp"
 #include "support/gate.hpp"
+#include "support/leak_guard.hpp"
 #include "support/limits.hpp"
+#include "support/thread_state.hpp"
 
 namespace {
 
@@ -26,10 +29,12 @@ using siding::AnyFuture;
 using siding::Future;
 using siding::Task;
 using siding::ThreadPool;
+using siding_test::becomes_true;
 using siding_test::Counted;
 using siding_test::Counts;
 using siding_test::Gate;
 using siding_test::hang_limit;
+using siding_test::is_asleep;
 using siding_test::pass;
 using siding_test::pass_with;
 
@@ -164,11 +169,18 @@ TEST_SUITE("Future") {
     Gate gate;
     const auto call = pool.submit(pass_with, gate.key(), 8);
     std::atomic<int> sum{0};
+    std::array<std::atomic<pid_t>, 8> ids{};
     std::vector<std::thread> waiters;
 
-    for (int i = 0; i < 8; ++i)
-      waiters.emplace_back([&] { sum += call.get(hang_limit); });
+    for (std::atomic<pid_t>& id : ids) {
+      waiters.emplace_back([&] {
+        id = ::gettid();
+        sum += call.get(hang_limit);
+      });
+    }
     gate.wait_for_arrivals(1);
+    for (const std::atomic<pid_t>& id : ids)
+      CHECK(becomes_true([&] { return is_asleep(id); }));
     gate.open();
     for (std::thread& waiter : waiters)
       waiter.join();
@@ -376,6 +388,13 @@ TEST_SUITE("Future") {
     std::vector<std::atomic<int>> ran(rounds);
     std::vector<int> cancelled(rounds);
     std::atomic<std::size_t> submitted{0};
+    // Both outcomes are there, however the threads are scheduled: the first calls are cancelled
+    // while the only worker is at the gate, the last one is not before it has run.
+    constexpr std::size_t first_calls = 16;
+    Gate gate;
+    pool.submit(pass, gate.key());
+    gate.wait_for_arrivals(1);
+    std::atomic<std::size_t> handled{0};  // by the canceller
 
     // The canceller and the worker both follow close behind this thread.
     std::thread canceller([&] {
@@ -383,22 +402,34 @@ TEST_SUITE("Future") {
         while (submitted.load(std::memory_order_acquire) <= round)
           std::this_thread::yield();
         cancelled[round] = calls[round].cancel() ? 1 : 0;
+        handled.store(round + 1, std::memory_order_relaxed);
       }
     });
     for (std::size_t round = 0; round < rounds; ++round) {
       calls[round] = pool.submit([&ran, round] { ++ran[round]; });
+      while (round + 1 == rounds && !calls[round].done())
+        std::this_thread::yield();
       submitted.store(round + 1, std::memory_order_release);
+      if (round + 1 == first_calls) {
+        while (handled.load(std::memory_order_relaxed) < first_calls)
+          std::this_thread::yield();
+        gate.open();
+      }
       if (round % 16 == 0) std::this_thread::yield();
     }
     canceller.join();
     pool.shutdown();
 
     std::size_t wrong = 0;
+    std::size_t cancels = 0;
     for (std::size_t round = 0; round < rounds; ++round) {
+      cancels += static_cast<std::size_t>(cancelled[round]);
       const bool once = cancelled[round] + ran[round].load() == 1;
       const bool says_so = calls[round].cancelled() == (cancelled[round] == 1);
       if (!once || !says_so) ++wrong;
     }
     CHECK(wrong == 0);
+    CHECK(cancels >= first_calls);
+    CHECK(cancels < rounds);
   }
 }

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "io_uring_unavailable.hpp"
 
+#include <siding/event_loop.hpp>
+#include <siding/runner.hpp>
+#include <siding/task.hpp>
+
 #include <doctest/doctest.h>
 
 #include <cerrno>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <vector>
+
+#include "support/child.hpp"
+#include "support/no_io_uring.hpp"
 
 namespace {
 
@@ -125,6 +133,29 @@ bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
 }
 
+// What is found out about a filter that answers `error`. EPERM and ENOSYS also have causes that
+// come before the filter: a sysctl, an old kernel.
+bool is_cause_of(int error, IoUringCause cause) {
+  if (error == EACCES) return cause == IoUringCause::blocked_by_policy;
+  if (error == ENOMEM) return cause == IoUringCause::out_of_memory;
+  return cause == IoUringCause::blocked_by_seccomp ||
+         cause == (error == EPERM ? IoUringCause::disabled_by_administrator
+                                  : IoUringCause::kernel_too_old);
+}
+
+template <class Body>
+bool is_refused(int error, Body body) {
+  try {
+    body();
+  } catch (const IoUringUnavailable& refusal) {
+    return refusal.code() == std::error_code(error, std::system_category()) &&
+           is_cause_of(error, refusal.cause()) && !refusal.advice().empty() &&
+           contains(refusal.what(), "cannot create an io_uring") &&
+           contains(refusal.what(), refusal.advice().c_str());
+  }
+  return false;
+}
+
 TEST_SUITE("IoUringUnavailable") {
   TEST_CASE("each refusal is decoded to its cause, named, and answered by advice") {
     for (const Row& row : table()) {
@@ -189,11 +220,37 @@ TEST_SUITE("IoUringUnavailable") {
   }
 
   TEST_CASE("throwing it gives a text about this machine") {
+    bool thrown = false;
     try {
       siding::detail::throw_io_uring_unavailable(EMFILE, 8, 16);
     } catch (const std::system_error& error) {
+      thrown = true;
       CHECK(error.code().value() == EMFILE);
       CHECK(contains(error.what(), "ulimit -n"));
+    }
+    CHECK(thrown);
+  }
+
+  // IO-001
+  TEST_CASE("where the kernel refuses a ring, a loop and run() throw it, with cause and advice" *
+            doctest::skip(!siding_test::can_forbid_io_uring())) {
+    for (const int error : {ENOSYS, EPERM, EACCES, ENOMEM}) {
+      CAPTURE(error);
+      const int status = siding_test::status_in_child([error] {
+        if (!siding_test::forbid_io_uring(error)) return 1;
+        bool ran = false;
+        if (!is_refused(error, [] { const siding::EventLoop loop; })) return 2;
+        if (!is_refused(error, [&ran] {
+              siding::run([&ran]() -> siding::Task<> {
+                ran = true;
+                co_return;
+              });
+            })) {
+          return 3;
+        }
+        return ran ? 4 : 0;
+      });
+      CHECK(status == 0);
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -206,6 +207,31 @@ TEST_SUITE("Job") {
 
     CHECK_FALSE(ran);
     CHECK(log.lines().empty());  // nobody was left to hear of a broken promise
+  }
+
+  TEST_CASE("a map that is refused half-way throws the refusal, and what was taken runs nothing") {
+    const LogCapture log;
+    JobQueue taken;
+    std::size_t held = 0;
+    int ran = 0;
+    Enqueues executor([&](Job job) {
+      if (held == 2) throw Full();
+      ++held;
+      taken.push(std::move(job));
+    });
+    const auto count = [&ran](int n) {
+      ++ran;
+      return n;
+    };
+
+    CHECK_THROWS_AS(static_cast<void>(executor.map(count, std::vector{1, 2, 3, 4})), Full);
+    std::size_t settled = 0;
+    for (; Job job = taken.pop(); ++settled)
+      job.run();
+
+    CHECK(settled == 2);
+    CHECK(ran == 0);
+    CHECK(log.lines().empty());
   }
 
   TEST_CASE("an enqueue() that throws after taking the job is reported, and the job counts") {

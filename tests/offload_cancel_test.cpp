@@ -91,6 +91,7 @@ Counted wait_for_stop(std::stop_token token, Work* work, const Counted& argument
     stopped.notify_one();
   });
   stopped.wait(false);
+  pass(work->gate.key());
   return Counted(work->results, argument.value());
 }
 Counted throw_after_gate(Work* work, const Counted&) {
@@ -159,8 +160,8 @@ void cancel_queued(Way way, Fn fn, Withdraws withdraws) {
   CHECK(reports.size() == 0);
 }
 
-/// Cancels a call that runs in `executor`, `times` times. A function without a token returns, or
-/// throws, only afterwards.
+/// Cancels a call that runs in `executor`, `times` times. The function returns, or throws, only
+/// afterwards; one with a token has been told by then.
 void cancel_running(Way way, Fn fn, std::unique_ptr<Executor> executor, Work& work,
                     const Reports& reports, EventLoop& loop, int times = 1) {
   INFO(text(way), ", ", text(fn));
@@ -172,14 +173,11 @@ void cancel_running(Way way, Fn fn, std::unique_ptr<Executor> executor, Work& wo
     const bool waits = way == Way::waited_for;
     for (int i = 0; i < times; ++i)
       CHECK(caller.cancel());
-    if (fn != Fn::takes_token || !waits) {
-      co_await turns(3);
-      CHECK(caller.done() == !waits);
-    }
-    if (fn != Fn::takes_token) {
-      CHECK(work.arguments.alive() == 1);
-      CHECK(work.results.made == 0);
-    }
+    if (fn == Fn::takes_token) work.gate.wait_for_arrivals(2);
+    co_await turns(3);
+    CHECK(caller.done() == !waits);
+    CHECK(work.arguments.alive() == 1);
+    CHECK(work.results.made == 0);
     work.gate.open();
     co_await siding::wait(caller);
 
@@ -208,7 +206,7 @@ void cancel_running_everywhere(Way way, Fn fn, int times = 1) {
 }  // namespace
 
 TEST_SUITE("offload: cancelling a queued call") {
-  // RX-007, RX-008
+  // RX-007
   TEST_CASE("ends the await at once, and the function is never called") {
     const LeakGuard guard;
     for (const Way way : ways) {
@@ -301,6 +299,42 @@ TEST_SUITE("offload: cancelling a running call") {
   TEST_CASE("waits until the function has returned, and drops what it returned") {
     const LeakGuard guard;
     cancel_running_everywhere(Way::waited_for, Fn::passes_gate);
+  }
+
+  // RX-009
+  TEST_CASE("keeps the caller's locals until the function has written to them") {
+    const LeakGuard guard;
+    for (std::unique_ptr<Executor>& executor : one_worker_executors()) {
+      Gate gate;
+      int seen = 0;
+      EventLoop loop;
+      loop.run_until_complete([&]() -> Task<> {
+        const Future<> caller = create_task([&]() -> Task<> {
+          int local = 0;
+          auto write = [&local, key = gate.key()] {
+            pass(key);
+            local = 7;
+          };
+          try {
+            co_await siding::offload(*executor, write);
+          } catch (const Cancelled&) {
+            seen = local;
+            throw;
+          }
+        });
+        co_await turns(1);
+        gate.wait_for_arrivals(1);
+
+        CHECK(caller.cancel());
+        co_await turns(3);
+
+        CHECK_FALSE(caller.done());
+        gate.open();
+        co_await siding::wait(caller);
+        CHECK(caller.cancelled());
+        CHECK(seen == 7);
+      });
+    }
   }
 
   // RX-009, RX-010

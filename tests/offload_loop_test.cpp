@@ -64,6 +64,8 @@ TEST_SUITE("offload: the way back") {
     run([&]() -> Task<> {
       const Future<> blocked =
           create_task([&]() -> Task<> { co_await to_thread(siding_test::pass, gate.key()); });
+      co_await turns(1);
+      gate.wait_for_arrivals(1);
       // The call ends after 80 ticks: on a loop that it blocks, never.
       auto longest = 0ns;
       for (int tick = 0; tick < 80; ++tick) {
@@ -152,11 +154,14 @@ TEST_SUITE("offload: the way back") {
       }
       co_await turns(1);
       gate.wait_for_arrivals(4);
-      const std::uint64_t wakes = loop.counters().wakes;
+      const siding::LoopCounters before = loop.counters();
       gate.open();
       co_await siding::wait(callers);
       CHECK(resumed == count);
-      CHECK(loop.counters().wakes - wakes < count / 10);
+      const siding::LoopCounters after = loop.counters();
+      CHECK(after.wakes - before.wakes <= after.sleeps - before.sleeps);
+      // On one processor the loop may run, and sleep again, after each single completion.
+      if (std::thread::hardware_concurrency() > 1) CHECK(after.wakes - before.wakes < count / 10);
     });
   }
 

@@ -12,6 +12,7 @@
 #include <siding/wait.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <exception>
@@ -26,8 +27,10 @@
 #include <vector>
 
 #include "support/counted.hpp"
+#include "support/leak_guard.hpp"
 #include "support/log_capture.hpp"
 #include "support/reports.hpp"
+#include "support/thread_state.hpp"
 #include "support/turns.hpp"
 
 namespace {
@@ -221,10 +224,13 @@ TEST_SUITE("Promise") {
   TEST_CASE("start() says no if the future was cancelled, whose waiters wake") {
     Promise<int> promise;
     std::atomic<bool> woken{false};
-    std::thread waiter([&woken, future = promise.future()] {
+    std::atomic<pid_t> id{0};
+    std::thread waiter([&woken, &id, future = promise.future()] {
+      id = ::gettid();
       CHECK_THROWS_AS(future.get(), siding::Cancelled);
       woken = true;
     });
+    CHECK(siding_test::becomes_true([&] { return siding_test::is_asleep(id); }));
 
     CHECK(promise.future().cancel());
     waiter.join();

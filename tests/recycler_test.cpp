@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/heap_bytes.hpp"
+#include "support/seed.hpp"
 
 namespace {
 
@@ -32,8 +33,10 @@ void on_a_fresh_thread(Body body) {
 
 TEST_SUITE("Recycler") {
   TEST_CASE("a block of any size is writable, aligned, and apart from others") {
-    on_a_fresh_thread([] {
-      std::mt19937 random(7);
+    const unsigned seed = siding_test::random_seed();
+    CAPTURE(seed);
+    on_a_fresh_thread([seed] {
+      std::mt19937 random(seed);
       struct Block {
         unsigned char* memory;
         std::size_t size;

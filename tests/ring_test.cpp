@@ -316,6 +316,7 @@ TEST_SUITE("Ring") {
     CHECK(recorder.results == std::vector{1});
   }
 
+  // IO-004
   TEST_CASE("ten thousand operations pass through a ring of eight") {
     constexpr std::size_t count = 10'000;
     EnabledRing loop{{.entries = 8, .completion_entries = 16}};

@@ -20,6 +20,7 @@
 #include <memory>
 #include <ostream>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -99,6 +100,28 @@ TEST_SUITE("run_in_executor") {
         CHECK(sum == 3);
         CHECK(std::this_thread::get_id() == here);
       }
+    });
+  }
+
+  TEST_CASE("request_stop() asks a function that takes a stop token, and cancels nothing") {
+    Gate running;
+    ThreadPool pool;
+    run([&]() -> Task<> {
+      const auto stoppable = [key = running.key()](std::stop_token token) {
+        arrive(key);
+        while (!token.stop_requested())
+          std::this_thread::yield();
+        return 5;
+      };
+      const Future<int> call = run_in_executor(pool, stoppable);
+      running.wait_for_arrivals(1);
+
+      CHECK(call.request_stop());
+      const int value = co_await call;
+
+      CHECK(value == 5);
+      CHECK_FALSE(call.cancelled());
+      CHECK_FALSE(call.request_stop());
     });
   }
 
@@ -250,7 +273,7 @@ TEST_SUITE("run_in_executor") {
     });
   }
 
-  // As far as it goes without run_coroutine_threadsafe.
+  // RX-019, as far as it goes without run_coroutine_threadsafe
   TEST_CASE("a function on a worker can have something done on the loop and wait for it") {
     run([]() -> Task<> {
       EventLoop& loop = EventLoop::current();

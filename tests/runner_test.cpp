@@ -286,9 +286,19 @@ TEST_SUITE("run()") {
     CHECK(seen == &first.loop());
     second.run(note);
     CHECK(seen == &second.loop());
-    siding::run(note);
+    Counts counts;
+    siding::run([&]() -> Task<> {
+      co_await note();
+      EventLoop::current().call_later(1h, [kept = Counted(counts)] {});
+      CHECK(counts.alive() == 1);
+    });
     CHECK(seen != &first.loop());
     CHECK(seen != &second.loop());
+    CHECK(counts.alive() == 0);
+    siding::run([]() -> Task<> {
+      CHECK(EventLoop::current().counters().timers == 0);
+      co_return;
+    });
 
     CHECK_THROWS_AS(EventLoop::current(), siding::NoRunningLoop);
     CHECK_THROWS_AS(siding::create_task(value_of(1)), siding::NoRunningLoop);

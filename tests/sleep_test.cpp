@@ -29,13 +29,17 @@ using siding_test::VirtualLoop;
 TEST_SUITE("sleep") {
   // LP-015
   TEST_CASE("sleep(0) and yield give every ready task one turn: two tasks alternate strictly") {
-    for (const Limit turn : {Limit(0s), Limit(-1s)}) {
+    for (const Limit turn : {Limit(0s), Limit(-1s), Limit()}) {  // the last one: yield
       VirtualLoop virtual_loop;
       std::string log;
       auto writes = [&](char name) -> Task<> {
         for (int i = 0; i < 5; ++i) {
           log += name;
-          co_await siding::sleep(turn);
+          if (turn.has_value()) {
+            co_await siding::sleep(turn);
+          } else {
+            co_await siding::yield();
+          }
         }
       };
       auto body = [&]() -> Task<> {

@@ -280,15 +280,22 @@ TEST_SUITE("ThreadPool") {
       }
       return result;
     });
+    sigset_t own;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &own);
+    CHECK(::sigismember(&own, SIGUSR1) == 0);  // the submitter's mask is as it was
+    // Blocked here too, so nobody can take the signal, and what was sent is one that waits.
+    sigset_t usr1;
+    ::sigemptyset(&usr1);
+    ::sigaddset(&usr1, SIGUSR1);
+    ::pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
     for (int i = 0; i < 100; ++i)
       ::kill(::getpid(), SIGUSR1);
 
     CHECK(blocked.get(hang_limit) == std::array{true, true, true, false});
-    CHECK(signals > 0);
+    CHECK(signals == 0);
+    ::pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
+    CHECK(signals == 1);
     CHECK_FALSE(signalled_another);
-    sigset_t own;
-    ::pthread_sigmask(SIG_SETMASK, nullptr, &own);
-    CHECK(::sigismember(&own, SIGUSR1) == 0);  // the submitter's mask is as it was
     ::sigaction(SIGUSR1, &before, nullptr);
   }
 }

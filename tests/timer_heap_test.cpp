@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/heap_bytes.hpp"
+#include "support/seed.hpp"
 
 namespace {
 
@@ -85,7 +86,7 @@ TEST_SUITE("TimerHeap") {
   }
 
   TEST_CASE("any mixture of arming, disarming and popping agrees with a sorted list") {
-    const std::uint32_t seed = 20261121;
+    const unsigned seed = siding_test::random_seed();
     CAPTURE(seed);
     std::mt19937 random(seed);
     TimerHeap heap;

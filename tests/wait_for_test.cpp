@@ -242,6 +242,9 @@ TEST_SUITE("wait_for") {
       co_await turns(2);
       caller.cancel();
       other.cancel();
+      co_await turns(3);
+      CHECK_FALSE(caller.done());
+      CHECK_FALSE(other.done());
       co_await siding::wait(caller, other);
       CHECK(virtual_loop.elapsed() == 30ms);
       CHECK(caller.cancelled());
@@ -340,20 +343,35 @@ TEST_SUITE("wait_for: an offloaded call") {
   }
 
   // RX-010
-  TEST_CASE("a function that takes a stop token learns of the timeout") {
-    siding::EventLoop loop;
-    loop.run_until_complete([&]() -> Task<> {
-      std::atomic<bool> stopped{false};
-      const std::string outcome =
-          co_await outcome_of(wait_for(siding::to_thread([&stopped](std::stop_token token) {
-                                         while (!token.stop_requested())
-                                           std::this_thread::yield();
-                                         stopped = true;
-                                       }),
-                                       10ms));
+  TEST_CASE("a function that takes a stop token learns of the timeout, and is waited for") {
+    Gate running;
+    Gate returning;
+    std::atomic<bool> stopped{false};
+    siding::ThreadPool pool;
+    VirtualLoop virtual_loop;
+    const auto function = [&](std::stop_token token) {
+      arrive(running.key());
+      while (!token.stop_requested())
+        std::this_thread::yield();
+      pass(returning.key());
+      stopped = true;
+    };
+    virtual_loop.loop.run_until_complete([&]() -> Task<> {
+      const Future<std::string> caller = create_task([&]() -> Task<std::string> {
+        co_return co_await outcome_of(wait_for(siding::offload(pool, function), 10ms));
+      });
+      co_await turns(2);
+      running.wait_for_arrivals(1);
+
+      virtual_loop.clock.advance(10ms);
+      co_await turns(4);
+
+      returning.wait_for_arrivals(1);
+      CHECK_FALSE(caller.done());
+      returning.open();
+      const std::string outcome = co_await caller;
       CHECK(outcome == "TimeoutError");
       CHECK(stopped);
-      co_await loop.shutdown_default_executor();
     });
   }
 

@@ -12,7 +12,7 @@ namespace siding {
 struct ErrorReport {
   std::string_view message;  ///< what happened, in one sentence
   std::exception_ptr error;
-  AnyFuture source;  ///< the task or future concerned; may be empty
+  AnyFuture source;  ///< the task or future concerned; empty for a callback of `call_soon` and such
 };
 
 }  // namespace siding

@@ -134,7 +134,8 @@ class SIDING_EXPORT EventLoop {
   ///   limit  how long to wait at most; none by default.
   /// Returns: false if the limit passed first; then the executor is kept alive for good, since its
   ///   threads use it.
-  /// Cancellation: cannot be cancelled; waits.
+  /// Cancellation: waits all the same, until the calls have ended or the limit has passed, and then
+  ///   throws Cancelled.
   Task<bool> shutdown_default_executor(Limit limit = {});
 
   /// The clock of call_at() and of every timeout. Never goes back.

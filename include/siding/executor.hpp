@@ -28,9 +28,9 @@ struct ShutdownOptions {
 
 /// Something that runs calls elsewhere: a pool of threads or processes, or your own class.
 ///
-/// Users call `submit`, `map` and `shutdown`, or hand it to `run_in_executor` and `offload`. Authors
-/// implement `enqueue` and `stop`, and `withdraw` if a queued job can be taken out again; about
-/// thirty lines. An executor knows no loops and no coroutines.
+/// Users call `submit`, `map` and `shutdown`, or hand it to `run_in_executor` and `offload`.
+/// Authors implement `enqueue` and `stop`, and `withdraw` if a queued job can be taken out again;
+/// under sixty lines. An executor knows no loops and no coroutines.
 ///
 /// Thread safety: distinct objects: safe. Shared objects: safe; every function may be called from
 /// any thread.

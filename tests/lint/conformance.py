@@ -9,7 +9,9 @@ each identifier: | EX-001 | what happens | state | where |, with the state `kept
 - if a row says `kept`, or names a test file, and no comment there has the identifier;
 - if a comment names an identifier that the page does not have, or has as `not yet`;
 - if a row is not of that form, an identifier comes twice, or a state other than `kept` gives no
-  reason.
+  reason;
+- if the comment is in a test or in a contract, and not directly above a case;
+- if a case of a contract, `TEST_CASE_TEMPLATE_DEFINE(..., contract_x)`, is applied to no executor.
 """
 
 import pathlib
@@ -23,6 +25,8 @@ SUFFIXES = (".cpp", ".hpp", ".py", ".sh", ".build", ".pml")
 IDENTIFIER = re.compile(r"\b[A-Z]{2}-\d{3}\b")
 COMMENT = re.compile(r"(?://|#|/\*).*")
 ROW = re.compile(r"^\|\s*([A-Z]{2}-\d{3})\s*\|(.*)\|$")
+DEFINED = re.compile(r"TEST_CASE_TEMPLATE_DEFINE\(.*?\b(contract_\w+)\)\s*\{", re.DOTALL)
+APPLIED = re.compile(r"^\s*TEST_CASE_TEMPLATE_APPLY\((contract_\w+)\b", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(\.\./\.\./([^)#\s]+)\)")
 
 
@@ -39,10 +43,28 @@ def named_in_tests(root):
     return named
 
 
+def misplaced(root):
+    """What is wrong with the places of identifiers and of the cases of contracts."""
+    found, defined, applied = [], {}, set()
+    for path in sorted((root / "tests").rglob("*")):
+        if not path.name.endswith(("_test.cpp", "contract.hpp")):
+            continue
+        name, text = path.relative_to(root).as_posix(), path.read_text()
+        lines = text.splitlines()
+        for number, line in enumerate(lines, 1):
+            identifiers = IDENTIFIER.findall(line.partition("//")[2])
+            if identifiers and "TEST_CASE" not in "".join(lines[number:number + 1]):
+                found.append(f"{name}:{number}: {', '.join(identifiers)} is not above a case")
+        defined.update(dict.fromkeys(DEFINED.findall(text), name))
+        applied.update(APPLIED.findall(text))
+    return found + [f"{defined[case]}: {case} is applied to no executor"
+                    for case in sorted(set(defined) - applied)]
+
+
 def check(root):
     named = named_in_tests(root)
     page = root / PAGE
-    found, seen = [], set()
+    found, seen = misplaced(root), set()
     for number, line in enumerate(page.read_text().splitlines() if page.exists() else (), 1):
         row = ROW.match(line)
         if not row:
@@ -76,12 +98,13 @@ def row(identifier, state, where, what="It does."):
 
 
 A_TEST = "[a_test](../../tests/a_test.cpp)"
+A_CONTRACT = 'TEST_CASE_TEMPLATE_DEFINE("it does (mostly); {so}", F,\n  contract_one) {'
 SAMPLES = [
     # the page, tests/a_test.cpp, what must be found, or None
     (row("EX-001", "kept", A_TEST), "// EX-001\nTEST_CASE", None),
     (row("EX-001", "kept", A_TEST), "// EX-002, EX-001: a note", "EX-002 is not in"),
     (row("EX-001", "kept", A_TEST) + "\n" + row("EX-002", "different", "reason; " + A_TEST),
-     "// EX-001, EX-002", None),
+     "// EX-001, EX-002\nTEST_CASE", None),
     (row("EX-001", "not yet", "needs processes"), "", None),
     ("text about EX-001 | and more |", "", None),
     (row("EX-001", "kept", A_TEST), "", "no comment with it"),
@@ -96,6 +119,12 @@ SAMPLES = [
     (row("EX-001", "done", LINK), "// EX-001", "not of the form"),
     (row("EX-001", "kept", A_TEST, ""), "// EX-001", "not of the form"),
     ("", "// EX-001", "EX-001 is not in"),
+    ("", "// EX-001\n\nTEST_CASE(", "tests/a_test.cpp:1: EX-001 is not above a case"),
+    ("", "int x;  // as EX-001 says", "tests/a_test.cpp:1: EX-001 is not above a case"),
+    ("", f"{A_CONTRACT}\nTEST_CASE_TEMPLATE_APPLY(contract_one, All);", None),
+    ("", f"{A_CONTRACT}\n// TEST_CASE_TEMPLATE_APPLY(contract_one, All);", "applied to no"),
+    ("", A_CONTRACT, "tests/a_test.cpp: contract_one is applied to no executor"),
+    ("", f"{A_CONTRACT}\nTEST_CASE_TEMPLATE_APPLY(contract_one_more, All);", "contract_one is"),
 ]
 
 

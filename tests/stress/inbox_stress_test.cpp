@@ -20,6 +20,7 @@
 #include "ring.hpp"
 #include "support/event_count.hpp"
 #include "support/leak_guard.hpp"
+#include "support/seed.hpp"
 
 namespace {
 
@@ -40,6 +41,11 @@ struct Letter final : Node {
   // (acquire) before it pushes it again.
   std::atomic<bool> read{true};
 };
+
+/// The random numbers of one side: other ones for each `side`.
+std::mt19937 generator(unsigned seed, int side) {
+  return std::mt19937(seed + static_cast<unsigned>(side));
+}
 
 /// Some of the time nothing, some of the time long enough for the other side to sleep.
 void dawdle(std::mt19937& random) {
@@ -104,6 +110,8 @@ class Consumer {
 
 TEST_SUITE("Inbox stress") {
   TEST_CASE("each node arrives once, in its producer's order, with one write per ended sleep") {
+    const unsigned seed = siding_test::random_seed();
+    CAPTURE(seed);
     for (const int producers : {3, 8}) {
       const siding_test::LeakGuard guard;
       CAPTURE(producers);
@@ -114,7 +122,7 @@ TEST_SUITE("Inbox stress") {
       std::vector<std::thread> threads;
       for (int producer = 0; producer < producers; ++producer) {
         threads.emplace_back([&, producer] {
-          std::mt19937 random(static_cast<unsigned>(producer));
+          std::mt19937 random = generator(seed, producer);
           // Few letters, so that each is pushed again and again: the same address comes back while
           // others hold it in their hands.
           std::deque<Letter> own(8);
@@ -135,7 +143,7 @@ TEST_SUITE("Inbox stress") {
         });
       }
 
-      std::mt19937 random(99);
+      std::mt19937 random = generator(seed, -1);
       while (consumer.total() < producers * letters)
         consumer.iterate(random);
       for (std::thread& thread : threads)
@@ -154,6 +162,8 @@ TEST_SUITE("Inbox stress") {
   }
 
   TEST_CASE("a node that is pushed while the inbox is closed is delivered or refused, never both") {
+    const unsigned seed = siding_test::random_seed();
+    CAPTURE(seed);
     const siding_test::LeakGuard guard;
     constexpr int producers = 3;
     constexpr int letters = 300;
@@ -172,7 +182,7 @@ TEST_SUITE("Inbox stress") {
         std::deque<Letter>& mine = own[static_cast<std::size_t>(producer)];
         mine.resize(letters);
         threads.emplace_back([&, producer] {
-          std::mt19937 random(static_cast<unsigned>(round * producers + producer));
+          std::mt19937 random = generator(seed, round * producers + producer);
           bool open = true;
           for (int number = 0; number < letters; ++number) {
             Letter& letter = mine[static_cast<std::size_t>(number)];
@@ -193,7 +203,7 @@ TEST_SUITE("Inbox stress") {
         });
       }
 
-      std::mt19937 random(static_cast<unsigned>(round));
+      std::mt19937 random = generator(seed, -1 - round);
       const int close_after = static_cast<int>(random() % (producers * letters));
       while (consumer.total() < close_after)
         consumer.iterate(random);

@@ -10,6 +10,10 @@
 #include <memory>
 #include <utility>
 
+namespace siding {
+class AnyFuture;
+}
+
 namespace siding::detail {
 
 /// A done-callback, linked into its future until that is done. It frees itself.
@@ -27,6 +31,7 @@ class SIDING_EXPORT CallbackBase : public FutureWaiter, public Recycled {
  protected:
   CallbackBase();
   virtual void call() = 0;
+  virtual const AnyFuture& future() const noexcept = 0;
 
  private:
   std::shared_ptr<Inbox> loop_;  // counted: a callback may outlive the loop it is for
@@ -46,6 +51,7 @@ class Callback final : public CallbackBase {
       fn_();
     }
   }
+  const AnyFuture& future() const noexcept override { return future_; }
 
   Handle future_;
   Fn fn_;

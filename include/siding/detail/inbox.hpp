@@ -23,9 +23,10 @@ namespace siding::detail {
 /// push either comes before (the swap fails, the loop stays awake) or after (it sees ASLEEP).
 ///
 /// The eventfd is never read while the loop lives, so its counter is the number of writes there
-/// ever were (a late one may fall into the next sleep, and only wakes it early). `close` compares it with the number of sleeps that a producer ended: when both are
-/// equal, no producer is between its push and its write, and the descriptor can be closed. That is
-/// why a push needs no reference count.
+/// ever were (a late one may fall into the next sleep, and only wakes it early). `close` compares
+/// it with the number of sleeps that a producer ended: when both are equal, no producer is between
+/// its push and its write, and the descriptor can be closed. That is why a push needs no reference
+/// count.
 class SIDING_EXPORT Inbox {
  public:
   Inbox();   // throws std::system_error if no eventfd can be had
@@ -33,10 +34,10 @@ class SIDING_EXPORT Inbox {
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
 
-  /// Any thread that knows the inbox to be there: from a counted pointer, or because the node is one
-  /// that the loop waits for. Hands `node` over; false if the inbox is closed, and the node is the
-  /// caller's. Once the loop can see the node, nothing of the inbox is touched any more; if the push
-  /// ended a sleep, `close` keeps the descriptor open until it is written.
+  /// Any thread that knows the inbox to be there: from a counted pointer, or because the node is
+  /// one that the loop waits for. Hands `node` over; false if the inbox is closed, and the node is
+  /// the caller's. Once the loop can see the node, nothing of the inbox is touched any more; if the
+  /// push ended a sleep, `close` keeps the descriptor open until it is written.
   bool push(Node& node) noexcept {
     const int event_fd = event_fd_;
     Node* old = head_.load(std::memory_order_relaxed);
@@ -91,8 +92,8 @@ class SIDING_EXPORT Inbox {
   /// eventfd any more, and closes it.
   Node* close() noexcept;
 
-  /// In a forked child: closes the child's copy of the descriptor, refuses pushes, and nothing else:
-  /// the producers are the parent's, and so is the counter behind the descriptor.
+  /// In a forked child: closes the child's copy of the descriptor, refuses pushes, and nothing
+  /// else: the producers are the parent's, and so is the counter behind the descriptor.
   void abandon_after_fork() noexcept;
 
   /// How often a producer ended a sleep, and so how many writes there were or will be.
