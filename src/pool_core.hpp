@@ -161,6 +161,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   std::string name_of(const JobNode& node) const;
 
   // pool_manager.cpp: the manager
+  void check_usable() const;
   void start_manager();
   void manage() noexcept;
   void start_worker(Lock& lock);
@@ -184,7 +185,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
 
   const ProcessPoolOptions options_;
   const std::size_t max_workers_;
-  const pid_t program_;  // the process that made the pool
+  const std::uint32_t forks_;  // a child of the program, where it is another, has no manager
 
   mutable std::mutex mutex_;
   // All of it guarded by mutex_.

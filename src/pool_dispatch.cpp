@@ -70,7 +70,7 @@ void PoolWorker::free_slot(std::uint32_t slot) noexcept {
 
 // Any thread.
 void PoolCore::enqueue(Job job) {
-  if (::getpid() != program_) Zygote::check_available();
+  check_usable();
   JobNode& node = JobAccess::node(job);
   const PortableCall& type = node.portable();
   if (type.thunk == nullptr) throw NotPortable(type.why_not());
@@ -202,8 +202,7 @@ void PoolCore::hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, 
     }
     WireWriter out(room.first(static_cast<std::size_t>(payload.size)));
     node.encode(out);
-    static_assert(sizeof target.thunk == 16);
-    target.thunk = code_id_of(reinterpret_cast<const void*>(node.portable().thunk));
+    target.thunk = node.portable().identity();
   } catch (...) {
     error = std::current_exception();
   }

@@ -3,8 +3,10 @@
 // that no running loop awaits. See pool_core.hpp for who runs what.
 #include "pool_core.hpp"
 
+#include "live_rings.hpp"
 #include "signals_blocked.hpp"
 #include "spin.hpp"
+#include "zygote_main.hpp"
 
 #include <siding/cancellation.hpp>
 #include <siding/detail/error_report.hpp>
@@ -290,6 +292,7 @@ void PoolCore::lose_zygote(Lock& lock) {
 void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                     std::optional<int> status) {
   const bool retired = worker->state == PoolWorker::State::retiring;
+  SpinCount::forget(static_cast<std::uint32_t>(worker->pid));
   worker->state = PoolWorker::State::dead;
   std::erase(workers_, worker);
   std::erase(idle_, worker.get());
@@ -454,6 +457,11 @@ void PoolCore::retire_idle() noexcept {
 }
 
 bool PoolCore::stop(const ShutdownOptions& how) {
+  // A child of the program has a copy of the pool, whose manager and workers are the parent's.
+  if (fork_generation.load(std::memory_order_relaxed) != forks_) {
+    if (manager_.joinable()) manager_.detach();
+    return true;
+  }
   if (how.wait && manager_thread == this) {
     throw InvalidStateError(
         "a process pool cannot be shut down with wait = true from a callback that it runs itself: "
@@ -489,8 +497,18 @@ bool PoolCore::stop(const ShutdownOptions& how) {
 PoolCore::PoolCore(ProcessPoolOptions options)
     : options_(std::move(options)),
       max_workers_(options_.max_workers.value_or(usable_cpus())),
-      program_(::getpid()) {
+      forks_(fork_generation.load(std::memory_order_relaxed)) {
+  watch_forks();
   idle_.reserve(max_workers_);
+}
+
+// Any thread.
+void PoolCore::check_usable() const {
+  if (in_zygote()) Zygote::check_available();
+  if (fork_generation.load(std::memory_order_relaxed) != forks_) {
+    throw ProcessPoolUnavailable(
+        "this process pool belongs to the parent process; make a new one after fork()");
+  }
 }
 
 PoolCore::~PoolCore() = default;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 // Waiting by looking instead of sleeping, for a short and bounded time. A wake-up across cores costs
 // 20 to 25 us in a virtual machine, a look 0.1 us (measured), so whoever answers within that time is
@@ -71,15 +72,40 @@ class Spin {
   unsigned skipped_ = 0;
 };
 
-/// At most one worker of the process spins at a time: where all do, the one that has the work does
-/// not get on.
+/// The process that spins on behalf of a pool, or 0: one at a time, counted over the threads of this
+/// program and its worker processes. Where all spin, the one that has the work does not get on.
+class SpinCount {
+ public:
+  /// Counts in memory that processes share from now on. It stays for good.
+  static void share(std::atomic<std::uint32_t>& word) noexcept {
+    word_.store(&word, std::memory_order_release);
+  }
+  /// The identity of this process; once, after it was forked.
+  static void forked() noexcept;
+  /// The process has died, perhaps while it was counted.
+  static void forget(std::uint32_t process) noexcept {
+    // Relaxed, here and below: it orders nothing, it only counts.
+    word_.load(std::memory_order_acquire)
+        ->compare_exchange_strong(process, 0, std::memory_order_relaxed);
+  }
+
+ private:
+  friend class WorkerSpin;
+  static std::atomic<std::uint32_t> own_word_;
+  static std::atomic<std::atomic<std::uint32_t>*> word_;
+  static std::uint32_t process_;
+};
+
+/// A worker's turn to spin; false where another one has it.
 class WorkerSpin {
  public:
-  WorkerSpin() noexcept
-      : mine_(!taken_.load(std::memory_order_relaxed) &&
-              !taken_.exchange(true, std::memory_order_relaxed)) {}
+  WorkerSpin() noexcept : word_(*SpinCount::word_.load(std::memory_order_acquire)) {
+    std::uint32_t nobody = 0;
+    mine_ = word_.load(std::memory_order_relaxed) == 0 &&
+            word_.compare_exchange_strong(nobody, SpinCount::process_, std::memory_order_relaxed);
+  }
   ~WorkerSpin() {
-    if (mine_) taken_.store(false, std::memory_order_relaxed);
+    if (mine_) word_.store(0, std::memory_order_relaxed);
   }
   WorkerSpin(const WorkerSpin&) = delete;
   WorkerSpin& operator=(const WorkerSpin&) = delete;
@@ -87,9 +113,8 @@ class WorkerSpin {
   explicit operator bool() const noexcept { return mine_; }
 
  private:
-  // Relaxed: it orders nothing, it only counts.
-  static inline constinit std::atomic<bool> taken_{false};
-  const bool mine_;
+  std::atomic<std::uint32_t>& word_;
+  bool mine_;
 };
 
 }  // namespace siding::detail

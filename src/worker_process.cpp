@@ -137,9 +137,9 @@ bool Worker::has_work() const noexcept {
 std::optional<std::uint32_t> Worker::next() {
   while (!has_work()) {
     if (region_->header.retire.load(std::memory_order_acquire) != 0) return std::nullopt;
-    // Others have calls that wait: ask for one before taking a rest.
+    if (const WorkerSpin turn; turn && spin_.until([this] { return has_work(); })) break;
+    // Others have calls that wait: ask for one before going to sleep.
     if (region_->header.backlog.load(std::memory_order_relaxed) != 0) write_event(0);
-    if (spin_.until([this] { return has_work(); })) break;
     sleep();
   }
   const std::uint32_t index =

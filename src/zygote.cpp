@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "zygote.hpp"
 
+#include "spin.hpp"
+#include "worker_region.hpp"
 #include "zygote_main.hpp"
 #include "zygote_protocol.hpp"
 
@@ -93,6 +95,21 @@ bool readable(int descriptor, int milliseconds) noexcept {
   return ready > 0;
 }
 
+/// The memory in which the spinning workers of this program are counted, threads and processes. Made
+/// with the first zygote, kept for good. Throws std::system_error.
+int spin_count_memory() {
+  static const int descriptor = [] {
+    FileDescriptor memory = make_sealed_memory("siding-spin", sizeof(std::atomic<std::uint32_t>));
+    // Never unmapped: threads may spin until the program's end.
+    static Mapping* const mapping =
+        new Mapping(memory.get(), sizeof(std::atomic<std::uint32_t>));
+    SpinCount::forked();
+    SpinCount::share(*reinterpret_cast<std::atomic<std::uint32_t>*>(mapping->data()));
+    return memory.release();
+  }();
+  return descriptor;
+}
+
 std::mutex zygote_mutex;
 std::weak_ptr<Zygote> zygote;
 
@@ -147,6 +164,9 @@ Zygote::Zygote() {
   socket_ = std::move(ours);
   theirs = FileDescriptor();
   ZygoteReport hello;
+  const ZygoteMessage greeting{ZygoteRequest::hello, 0};
+  const int shared[] = {spin_count_memory()};
+  send_message(socket_.get(), &greeting, sizeof greeting, shared);
   const bool answered = readable(socket_.get(), start_limit_milliseconds) &&
                         receive_message(socket_.get(), &hello, sizeof hello).size ==
                             static_cast<long>(sizeof hello);

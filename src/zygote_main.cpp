@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "zygote_main.hpp"
 
+#include "spin.hpp"
 #include "worker_process.hpp"
 #include "zygote_protocol.hpp"
 
@@ -11,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -47,6 +49,13 @@ int count_threads() noexcept {
   while (const dirent* entry = ::readdir(tasks)) count += entry->d_name[0] != '.';
   ::closedir(tasks);
   return count;
+}
+
+// Never unmapped: the workers use it too.
+void share_spin_count(int memory) noexcept {
+  void* page = ::mmap(nullptr, sizeof(std::atomic<std::uint32_t>), PROT_READ | PROT_WRITE,
+                      MAP_SHARED, memory, 0);
+  if (page != MAP_FAILED) SpinCount::share(*static_cast<std::atomic<std::uint32_t>*>(page));
 }
 
 class Zygote {
@@ -92,8 +101,8 @@ void Zygote::serve_main() {
   ZygoteMessage message;
   Received received = receive_message(main_, &message, sizeof message);
   if (received.size != static_cast<long>(sizeof message)) end();
-  if (message.request == ZygoteRequest::hello) {
-    answer_hello();
+  if (message.request == ZygoteRequest::hello && received.count == 1) {
+    share_spin_count(received.descriptors[0].get());
   } else if (message.request == ZygoteRequest::connect && received.count == 1) {
     pools_.push_back(received.descriptors[0].release());
   }
@@ -132,6 +141,7 @@ void Zygote::become_worker(Received& received) {
   // Ends with the zygote, which ends with the program. The zygote may have ended already.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != self_) ::_exit(ok);
+  SpinCount::forked();
   for (const int socket : pools_) ::close(socket);
   ::close(main_);
   ::close(program_);

@@ -21,7 +21,7 @@ namespace siding::detail {
 inline constexpr char zygote_variable[] = "SIDING_ZYGOTE";
 
 enum class ZygoteRequest : std::uint32_t {
-  hello,    // the zygote says what it is; on the process-wide socket
+  hello,    // brings the memory in which spinning workers are counted; on the process-wide socket
   connect,  // brings the zygote's end of a pool's socket; on the process-wide socket
   spawn,    // brings region, control socket and eventfds; on a pool's socket
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <siding/detail/bound_call.hpp>
+#include <siding/detail/code_identity.hpp>
 #include <siding/detail/outcome.hpp>
 #include <siding/detail/wire_argument.hpp>
 #include <siding/detail/wire_values.hpp>
@@ -39,7 +40,8 @@ using Thunk = void (*)(WireReader& in, ReplySink& out, std::stop_token token);
 
 /// How the calls of one type cross. One object per type, never destroyed.
 struct PortableCall {
-  Thunk thunk;  // null: they cannot
+  Thunk thunk;           // null: they cannot
+  CodeId (*identity)();  // of the thunk
   bool takes_token;
   std::string (*why_not)();   // for a thunk that is null
   std::string (*describe)();  // the function's type, for reports
@@ -141,16 +143,23 @@ void run_portable(WireReader& in, ReplySink& out, std::stop_token token) {
   }
 }
 
+/// Looked up once: a look costs as much as the rest of a small call.
+template <class Call>
+CodeId identity_of() {
+  static const CodeId id = code_id_of(reinterpret_cast<const void*>(&run_portable<Call>));
+  return id;
+}
+
 template <class Call>
 const PortableCall& portable_call() noexcept {
   using Types = CallTypes<Call>;
   if constexpr (Types::portable) {
-    static constexpr PortableCall type{&run_portable<Call>, Call::shape != CallShape::plain,
-                                       nullptr, &Types::describe};
+    static constexpr PortableCall type{&run_portable<Call>, &identity_of<Call>,
+                                       Call::shape != CallShape::plain, nullptr, &Types::describe};
     return type;
   } else {
-    static constexpr PortableCall type{nullptr, Call::shape != CallShape::plain, &Types::why_not,
-                                       &Types::describe};
+    static constexpr PortableCall type{nullptr, nullptr, Call::shape != CallShape::plain,
+                                       &Types::why_not, &Types::describe};
     return type;
   }
 }
