@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include <siding/error.hpp>
 
+#include <fmt/format.h>
+
 // One out-of-line virtual each: their type information lives here, once.
 
 namespace siding {
+
+namespace {
+
+std::string remote_text(std::string_view type_name, std::string_view message, pid_t pid,
+                        std::string_view call) {
+  std::string text(type_name);
+  if (!message.empty()) text += fmt::format(": {}", message);
+  text += fmt::format(" (thrown in process {}", pid);
+  if (!call.empty()) text += fmt::format(" by {}", call);
+  return text + ')';
+}
+
+}  // namespace
 
 TimeoutError::~TimeoutError() = default;
 ShutdownError::~ShutdownError() = default;
@@ -14,5 +29,26 @@ BrokenPromise::~BrokenPromise() = default;
 InvalidStateError::~InvalidStateError() = default;
 NoRunningLoop::~NoRunningLoop() = default;
 WouldBlockLoop::~WouldBlockLoop() = default;
+SerializationError::~SerializationError() = default;
+NotPortable::~NotPortable() = default;
+RemoteError::~RemoteError() = default;
+
+struct RemoteError::Origin {
+  std::string type_name;
+  std::string message;
+  pid_t pid;
+  std::string call;
+};
+
+RemoteError::RemoteError(std::string_view type_name, std::string_view message, pid_t pid,
+                         std::string_view call)
+    : std::runtime_error(remote_text(type_name, message, pid, call)),
+      origin_(std::make_shared<const Origin>(
+          Origin{std::string(type_name), std::string(message), pid, std::string(call)})) {}
+
+const std::string& RemoteError::type_name() const noexcept { return origin_->type_name; }
+const std::string& RemoteError::message() const noexcept { return origin_->message; }
+pid_t RemoteError::pid() const noexcept { return origin_->pid; }
+const std::string& RemoteError::call() const noexcept { return origin_->call; }
 
 }  // namespace siding

@@ -3,7 +3,12 @@
 
 #include <siding/export.hpp>
 
+#include <sys/types.h>
+
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 // Every exception type of the library except `Cancelled` (cancellation.hpp) and
 // `IoUringUnavailable` (io_uring_unavailable.hpp). Each has its virtual destructor in the library,
@@ -74,6 +79,49 @@ class SIDING_EXPORT WouldBlockLoop : public std::logic_error {
  public:
   using std::logic_error::logic_error;
   ~WouldBlockLoop() override;
+};
+
+/// A value could not be written for another process, or what came from one could not be read.
+class SIDING_EXPORT SerializationError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~SerializationError() override;
+};
+
+/// A call was given to a pool of processes that has no form in which it could cross to one.
+class SIDING_EXPORT NotPortable : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+  ~NotPortable() override;
+};
+
+/// What a function threw in another process, where its type cannot be rebuilt here.
+///
+/// `what()` names the type, its text, the process and the call. A type that shall arrive as itself
+/// needs a `RegisterError` (register_error.hpp).
+class SIDING_EXPORT RemoteError : public std::runtime_error {
+ public:
+  /// Parameters:
+  ///   type_name  the demangled name of the type that was thrown.
+  ///   message    its `what()`; empty for what is no `std::exception`.
+  ///   pid        the process that threw it.
+  ///   call       the name of the call there; may be empty.
+  RemoteError(std::string_view type_name, std::string_view message, pid_t pid,
+              std::string_view call);
+  RemoteError(const RemoteError&) noexcept = default;
+  RemoteError& operator=(const RemoteError&) noexcept = default;
+  ~RemoteError() override;
+
+  [[nodiscard]] const std::string& type_name() const noexcept;
+  /// The text of the original, without the rest of `what()`.
+  [[nodiscard]] const std::string& message() const noexcept;
+  [[nodiscard]] pid_t pid() const noexcept;
+  [[nodiscard]] const std::string& call() const noexcept;
+
+ private:
+  // Shared, because copying an exception must not throw.
+  struct Origin;
+  std::shared_ptr<const Origin> origin_;
 };
 
 }  // namespace siding
