@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include <siding/detail/code_identity.hpp>
+
+#include <siding/error.hpp>
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <link.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <vector>
+
+// The loader tells the modules with dl_iterate_phdr, and with each of them how many were ever
+// loaded and unloaded. A table of their executable segments is kept until one of these counts
+// changes, so a plugin that was reloaded at the same address is never taken for its former self.
+//
+// The table's mutex is only ever tried: who does not get it walks the modules himself. So a child
+// that was forked while another thread held it cannot hang.
+
+namespace siding::detail {
+
+namespace {
+
+using Header = ElfW(Phdr);
+
+/// An executable segment of a loaded module.
+struct Segment {
+  std::uint64_t module = 0;
+  std::uintptr_t base = 0;
+  std::uintptr_t begin = 0;
+  std::uintptr_t end = 0;
+};
+
+/// How often a module was loaded and unloaded.
+struct Generation {
+  std::uint64_t loads = 0;
+  std::uint64_t unloads = 0;
+  friend bool operator==(const Generation&, const Generation&) = default;
+};
+
+// FNV-1a. The two kinds of source start differently, so that they cannot meet.
+std::uint64_t hash(std::uint64_t start, std::span<const unsigned char> bytes) {
+  std::uint64_t value = 0xcbf29ce484222325 ^ start;
+  for (const unsigned char byte : bytes)
+    value = (value ^ byte) * 0x100000001b3;
+  return value;
+}
+
+std::size_t rounded_up(std::size_t size, std::size_t alignment) {
+  return (size + alignment - 1) / alignment * alignment;
+}
+
+// The build-id among the notes of one segment, or nothing.
+std::span<const unsigned char> build_id_in(std::span<const unsigned char> notes,
+                                           std::size_t alignment) {
+  constexpr std::string_view owner("GNU", 4);  // with its null byte
+  // Notes are aligned to 4, those with properties of the processor to 8.
+  if (alignment != 8) alignment = 4;
+  while (notes.size() >= sizeof(ElfW(Nhdr))) {
+    ElfW(Nhdr) note;
+    std::memcpy(&note, notes.data(), sizeof note);
+    const std::size_t name = sizeof note;
+    const std::size_t content = rounded_up(name + note.n_namesz, alignment);
+    const std::size_t next = rounded_up(content + note.n_descsz, alignment);
+    if (content + note.n_descsz > notes.size()) break;
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == owner.size() &&
+        std::memcmp(notes.data() + name, owner.data(), owner.size()) == 0) {
+      return notes.subspan(content, note.n_descsz);
+    }
+    if (next > notes.size()) break;
+    notes = notes.subspan(next);
+  }
+  return {};
+}
+
+std::uint64_t identity_of(const dl_phdr_info& module) {
+  for (const Header& header : std::span(module.dlpi_phdr, module.dlpi_phnum)) {
+    if (header.p_type != PT_NOTE) continue;
+    const auto* notes = reinterpret_cast<const unsigned char*>(module.dlpi_addr + header.p_vaddr);
+    const auto id = build_id_in({notes, header.p_memsz}, header.p_align);
+    if (!id.empty()) return hash(1, id);
+  }
+  std::string_view path = module.dlpi_name != nullptr ? module.dlpi_name : "";
+  std::array<char, 4096> own{};
+  if (path.empty()) {  // the program itself has no name here
+    const ssize_t length = ::readlink("/proc/self/exe", own.data(), own.size());
+    if (length > 0) path = {own.data(), static_cast<std::size_t>(length)};
+  }
+  return hash(2, {reinterpret_cast<const unsigned char*>(path.data()), path.size()});
+}
+
+// Calls `visit(segment)` with each executable segment until it says true.
+template <class Visit>
+void for_each_segment(Visit visit) {
+  const auto visit_module = [](dl_phdr_info* module, std::size_t, void* pointer) -> int {
+    Segment segment{.base = module->dlpi_addr};
+    bool identified = false;
+    for (const Header& header : std::span(module->dlpi_phdr, module->dlpi_phnum)) {
+      if (header.p_type != PT_LOAD || (header.p_flags & PF_X) == 0) continue;
+      if (!identified) segment.module = identity_of(*module);
+      identified = true;
+      segment.begin = segment.base + header.p_vaddr;
+      segment.end = segment.begin + header.p_memsz;
+      if ((*static_cast<Visit*>(pointer))(segment)) return 1;
+    }
+    return 0;
+  };
+  ::dl_iterate_phdr(visit_module, &visit);
+}
+
+Generation current_generation() {
+  Generation generation;
+  const auto visit_first = [](dl_phdr_info* module, std::size_t, void* pointer) -> int {
+    *static_cast<Generation*>(pointer) = {module->dlpi_adds, module->dlpi_subs};
+    return 1;  // it is the same for all modules
+  };
+  ::dl_iterate_phdr(visit_first, &generation);
+  return generation;
+}
+
+struct Table {
+  std::mutex mutex;
+  Generation generation;
+  std::vector<Segment> segments;
+};
+
+// Never destroyed: a static pool may still make calls after main.
+Table& table() {
+  static Table* instance = new Table;
+  return *instance;
+}
+
+// The first segment that `matches`; one with no module if there is none.
+template <class Matches>
+Segment find_segment(Matches matches) {
+  Table& known = table();
+  const std::unique_lock lock(known.mutex, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    Segment found;
+    for_each_segment([&](const Segment& segment) {
+      if (!matches(segment)) return false;
+      found = segment;
+      return true;
+    });
+    return found;
+  }
+  const Generation generation = current_generation();
+  if (known.segments.empty() || known.generation != generation) {
+    known.segments.clear();
+    for_each_segment([&known](const Segment& segment) {
+      known.segments.push_back(segment);
+      return false;
+    });
+    known.generation = generation;
+  }
+  const auto found = std::find_if(known.segments.begin(), known.segments.end(), matches);
+  return found != known.segments.end() ? *found : Segment();
+}
+
+}  // namespace
+
+CodeId code_id_of(const void* address) {
+  const auto place = reinterpret_cast<std::uintptr_t>(address);
+  const Segment found = find_segment(
+      [place](const Segment& segment) { return segment.begin <= place && place < segment.end; });
+  if (found.end == 0) {
+    throw NotPortable(
+        fmt::format("the address {} is in no loaded module, so the function there "
+                    "cannot be named to another process",
+                    address));
+  }
+  return {found.module, place - found.base};
+}
+
+const void* code_at(CodeId id) {
+  bool loaded = false;
+  const Segment found = find_segment([id, &loaded](const Segment& segment) {
+    if (segment.module != id.module) return false;
+    loaded = true;
+    const std::uintptr_t place = segment.base + id.offset;
+    return segment.begin <= place && place < segment.end;
+  });
+  if (found.end != 0) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    return reinterpret_cast<const void*>(found.base + id.offset);
+  }
+  throw SerializationError(
+      loaded ? fmt::format("the offset {:#x} is not in the code of its module", id.offset)
+             : fmt::format("the module {:016x} of a function is not loaded in this process",
+                           id.module));
+}
+
+}  // namespace siding::detail
