@@ -18,6 +18,7 @@
 #include <siding/log.hpp>
 #include <siding/offload.hpp>
 #include <siding/promise.hpp>
+#include <siding/register_error.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>
 #include <siding/sleep.hpp>
@@ -29,3 +30,4 @@
 #include <siding/version.hpp>
 #include <siding/wait.hpp>
 #include <siding/wait_for.hpp>
+#include <siding/wire.hpp>

@@ -23,7 +23,10 @@ LAYERS = [
     ("1 vocabulary", "free", [
         ("time", "error", "cancellation", "awaitable", "log", "io_uring_unavailable",
          "call_options", "take", "parker", "spin"),
-        ("codec", "file_descriptor"),
+        ("wire", "register_error", "standard_errors", "file_descriptor"),
+        ("detail/code_identity", "detail/remote_exception", "detail/wire_argument",
+         "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
+         "detail/wire_refusal", "detail/wire_stream", "detail/wire_values"),
         ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard"),
     ]),
     ("2 coroutine types", "free", [
