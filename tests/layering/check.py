@@ -26,7 +26,8 @@ LAYERS = [
         ("wire", "register_error", "standard_errors", "file_descriptor"),
         ("detail/code_identity", "detail/remote_exception", "detail/wire_argument",
          "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
-         "detail/wire_refusal", "detail/wire_stream", "detail/wire_values"),
+         "detail/wire_refusal", "detail/wire_stream", "detail/wire_traits",
+         "detail/wire_values"),
         ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard"),
     ]),
     ("2 coroutine types", "free", [
