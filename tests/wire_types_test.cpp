@@ -73,7 +73,7 @@ struct Person {
   std::map<std::string, std::vector<int>> marks;
   Color colors[2][2] = {};
   std::string words[2];
-  const static int shared = 3;
+  [[maybe_unused]] static const int shared = 3;  // no field
   friend bool operator==(const Person&, const Person&) = default;
 };
 struct Sixty {
