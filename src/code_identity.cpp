@@ -17,9 +17,9 @@
 #include <string_view>
 #include <vector>
 
-// The loader tells the modules with dl_iterate_phdr, and with each of them how many were ever loaded
-// and unloaded. A table of their executable segments is kept until one of these counts changes, so
-// a plugin that was reloaded at the same address is never taken for its former self.
+// The loader tells the modules with dl_iterate_phdr, and with each of them how many were ever
+// loaded and unloaded. A table of their executable segments is kept until one of these counts
+// changes, so a plugin that was reloaded at the same address is never taken for its former self.
 //
 // The table's mutex is only ever tried: who does not get it walks the modules himself. So a child
 // that was forked while another thread held it cannot hang.
@@ -83,8 +83,7 @@ std::span<const unsigned char> build_id_in(std::span<const unsigned char> notes,
 std::uint64_t identity_of(const dl_phdr_info& module) {
   for (const Header& header : std::span(module.dlpi_phdr, module.dlpi_phnum)) {
     if (header.p_type != PT_NOTE) continue;
-    const auto* notes =
-        reinterpret_cast<const unsigned char*>(module.dlpi_addr + header.p_vaddr);
+    const auto* notes = reinterpret_cast<const unsigned char*>(module.dlpi_addr + header.p_vaddr);
     const auto id = build_id_in({notes, header.p_memsz}, header.p_align);
     if (!id.empty()) return hash(1, id);
   }
@@ -169,13 +168,13 @@ Segment find_segment(Matches matches) {
 
 CodeId code_id_of(const void* address) {
   const auto place = reinterpret_cast<std::uintptr_t>(address);
-  const Segment found = find_segment([place](const Segment& segment) {
-    return segment.begin <= place && place < segment.end;
-  });
+  const Segment found = find_segment(
+      [place](const Segment& segment) { return segment.begin <= place && place < segment.end; });
   if (found.end == 0) {
-    throw NotPortable(fmt::format("the address {} is in no loaded module, so the function there "
-                                  "cannot be named to another process",
-                                  address));
+    throw NotPortable(
+        fmt::format("the address {} is in no loaded module, so the function there "
+                    "cannot be named to another process",
+                    address));
   }
   return {found.module, place - found.base};
 }

@@ -8,10 +8,10 @@
 namespace siding::detail {
 
 void throw_wire_overrun(std::size_t measured) {
-  throw SerializationError(
-      fmt::format("a value wrote more than it had measured, {} bytes with those before it: its hook "
-                  "must write the same each time",
-                  measured));
+  throw SerializationError(fmt::format(
+      "a value wrote more than it had measured, {} bytes with those before it: its hook "
+      "must write the same each time",
+      measured));
 }
 
 void throw_wire_cut_short(std::size_t wanted, std::size_t left) {

@@ -5,6 +5,7 @@
 #include <siding/detail/wire_codec.hpp>
 #include <siding/detail/wire_containers.hpp>
 #include <siding/detail/wire_stream.hpp>
+#include <siding/detail/wire_traits.hpp>
 #include <siding/detail/wire_values.hpp>
 
 #include <cstddef>

@@ -22,12 +22,18 @@ LAYERS = [
     ]),
     ("1 vocabulary", "free", [
         ("time", "error", "cancellation", "awaitable", "log", "io_uring_unavailable",
-         "call_options", "take", "parker", "spin"),
-        ("codec", "file_descriptor"),
+         "call_options", "take", "parker", "spin", "signals_blocked", "live_rings",
+         "detail/completion_source"),
+        ("wire", "register_error", "standard_errors", "file_descriptor"),
+        ("detail/code_identity", "detail/remote_exception", "detail/wire_argument",
+         "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
+         "detail/wire_refusal", "detail/wire_stream", "detail/wire_traits",
+         "detail/wire_values"),
         ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard"),
     ]),
     ("2 coroutine types", "free", [
         ("task", "future", "promise"),
+        ("detail/portable_call",),
         ("detail/future_state", "detail/future_awaiter", "detail/future_callback",
          "detail/call_state", "detail/scheduled_call", "detail/error_report", "error_report"),
         ("create_task", "detail/body", "detail/task_state", "detail/task_op",
@@ -39,14 +45,16 @@ LAYERS = [
         ("detail/submit", "detail/map_range"),
     ]),
     ("4 engines", "parts", [
-        ("event_loop", "loop", "ring", "live_rings", "uring_abi", "wakeup", "kernel_features",
+        ("event_loop", "loop", "ring", "uring_abi", "wakeup", "kernel_features",
          "testing/virtual_clock"),
         ("thread_pool",),
-        ("process_pool", "worker_process"),
+        ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_manager", "arena",
+         "worker_process", "worker_region", "zygote", "zygote_main", "zygote_protocol",
+         "process_hook"),
     ]),
     ("5 bridges and operations", "parts", [
         ("offload", "detail/offload_awaiter", "detail/abandon_awaiter"),
-        ("sleep",), ("run_in_executor",), ("to_thread",), ("gather",), ("wait",), ("wait_for",),
+        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather",), ("wait",), ("wait_for",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
     ("6 umbrella", "free", [
@@ -58,6 +66,7 @@ LAYERS = [
 SIBLINGS = {
     ("to_thread", "run_in_executor"),
     ("to_thread", "offload"),
+    ("to_process", "offload"),
     ("run_in_executor", "detail/offload_awaiter"),
     ("default_executor", "offload"),
     ("default_executor", "detail/offload_awaiter"),

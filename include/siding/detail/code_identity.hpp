@@ -21,7 +21,7 @@ struct CodeId {
 /// Throws: NotPortable if no executable segment of a loaded module holds it, as with code that was
 ///   generated at run time.
 /// Thread safety: any thread; does not block on other callers.
-/// Complexity: about 0.1 us while no module is loaded or unloaded, and then without an allocation.
+/// Complexity: less than 0.1 us while no module is loaded or unloaded, and then without an allocation.
 SIDING_EXPORT CodeId code_id_of(const void* address);
 
 /// The address of a function in this process.

@@ -18,36 +18,36 @@ namespace siding::detail {
 template <class T>
 struct AnyBaseOf {
   template <class Base>
-    requires(!std::same_as<Base, T> && std::is_base_of_v<Base, T>)
-  operator Base() const;
+  requires(!std::same_as<Base, T> && std::is_base_of_v<Base, T>) operator Base() const;
 };
 
 /// Converts to everything but `T`.
 template <class T>
 struct AnyFieldOf {
   template <class Field>
-    requires(!std::same_as<Field, T>)
-  operator Field() const;
+  requires(!std::same_as<Field, T>) operator Field() const;
 };
 
 /// Converts to a reference to everything but `T`.
 template <class T>
 struct AnyReferenceOf {
   template <class Field>
-    requires(!std::same_as<Field, T>)
-  operator Field&() const;
+  requires(!std::same_as<Field, T>) operator Field&() const;
 };
 
 /// The first initialiser of an aggregate is for its first base class, if it has any.
 template <class T>
-concept HasBases = requires(AnyBaseOf<T> base) { T{base}; };
+concept HasBases = requires(AnyBaseOf<T> base) {
+  T{base};
+};
 
 inline constexpr int most_fields = 64;
 
 /// What `field_count` says of an aggregate where a field is followed by one that `{}` cannot make.
 inline constexpr int fields_not_empty = -1;
 
-#define SIDING_1 {}
+#define SIDING_1 \
+  {}
 #define SIDING_2 SIDING_1, SIDING_1
 #define SIDING_4 SIDING_2, SIDING_2
 #define SIDING_8 SIDING_4, SIDING_4
@@ -55,14 +55,19 @@ inline constexpr int fields_not_empty = -1;
 #define SIDING_32 SIDING_16, SIDING_16
 #define SIDING_64 SIDING_32, SIDING_32
 // If one more than `count` is too many, `count` it is.
-#define SIDING_COUNT(count, ...)                                             \
-  if constexpr (!requires { T{__VA_ARGS__, {}}; }) {                         \
-    if constexpr (requires(AnyFieldOf<T> any) { T{__VA_ARGS__, any}; } ||    \
-                  requires(AnyReferenceOf<T> any) { T{__VA_ARGS__, any}; }) { \
-      return fields_not_empty;                                               \
-    } else {                                                                 \
-      return count;                                                          \
-    }                                                                        \
+#define SIDING_COUNT(count, ...)                     \
+  if constexpr (!requires { T{__VA_ARGS__, {}}; }) { \
+    if constexpr (                                   \
+        requires(AnyFieldOf<T> any) {                \
+          T{__VA_ARGS__, any};                       \
+        } ||                                         \
+        requires(AnyReferenceOf<T> any) {            \
+          T{__VA_ARGS__, any};                       \
+        }) {                                         \
+      return fields_not_empty;                       \
+    } else {                                         \
+      return count;                                  \
+    }                                                \
   } else
 
 /// The number of fields of an aggregate; more than `most_fields` if it has more.
@@ -71,77 +76,74 @@ consteval int field_count() {
   if constexpr (!requires { T{}; }) {
     return fields_not_empty;
   } else if constexpr (!requires { T{{}}; }) {
-    constexpr bool more = requires(AnyFieldOf<T> any) { T{any}; } ||
-                          requires(AnyReferenceOf<T> any) { T{any}; };
+    constexpr bool more = requires(AnyFieldOf<T> any) { T{any}; }
+    || requires(AnyReferenceOf<T> any) { T{any}; };
     return more ? fields_not_empty : 0;
   } else
     SIDING_COUNT(1, SIDING_1)
-    SIDING_COUNT(2, SIDING_2)
-    SIDING_COUNT(3, SIDING_2, SIDING_1)
-    SIDING_COUNT(4, SIDING_4)
-    SIDING_COUNT(5, SIDING_4, SIDING_1)
-    SIDING_COUNT(6, SIDING_4, SIDING_2)
-    SIDING_COUNT(7, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(8, SIDING_8)
-    SIDING_COUNT(9, SIDING_8, SIDING_1)
-    SIDING_COUNT(10, SIDING_8, SIDING_2)
-    SIDING_COUNT(11, SIDING_8, SIDING_2, SIDING_1)
-    SIDING_COUNT(12, SIDING_8, SIDING_4)
-    SIDING_COUNT(13, SIDING_8, SIDING_4, SIDING_1)
-    SIDING_COUNT(14, SIDING_8, SIDING_4, SIDING_2)
-    SIDING_COUNT(15, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(16, SIDING_16)
-    SIDING_COUNT(17, SIDING_16, SIDING_1)
-    SIDING_COUNT(18, SIDING_16, SIDING_2)
-    SIDING_COUNT(19, SIDING_16, SIDING_2, SIDING_1)
-    SIDING_COUNT(20, SIDING_16, SIDING_4)
-    SIDING_COUNT(21, SIDING_16, SIDING_4, SIDING_1)
-    SIDING_COUNT(22, SIDING_16, SIDING_4, SIDING_2)
-    SIDING_COUNT(23, SIDING_16, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(24, SIDING_16, SIDING_8)
-    SIDING_COUNT(25, SIDING_16, SIDING_8, SIDING_1)
-    SIDING_COUNT(26, SIDING_16, SIDING_8, SIDING_2)
-    SIDING_COUNT(27, SIDING_16, SIDING_8, SIDING_2, SIDING_1)
-    SIDING_COUNT(28, SIDING_16, SIDING_8, SIDING_4)
-    SIDING_COUNT(29, SIDING_16, SIDING_8, SIDING_4, SIDING_1)
-    SIDING_COUNT(30, SIDING_16, SIDING_8, SIDING_4, SIDING_2)
-    SIDING_COUNT(31, SIDING_16, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(32, SIDING_32)
-    SIDING_COUNT(33, SIDING_32, SIDING_1)
-    SIDING_COUNT(34, SIDING_32, SIDING_2)
-    SIDING_COUNT(35, SIDING_32, SIDING_2, SIDING_1)
-    SIDING_COUNT(36, SIDING_32, SIDING_4)
-    SIDING_COUNT(37, SIDING_32, SIDING_4, SIDING_1)
-    SIDING_COUNT(38, SIDING_32, SIDING_4, SIDING_2)
-    SIDING_COUNT(39, SIDING_32, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(40, SIDING_32, SIDING_8)
-    SIDING_COUNT(41, SIDING_32, SIDING_8, SIDING_1)
-    SIDING_COUNT(42, SIDING_32, SIDING_8, SIDING_2)
-    SIDING_COUNT(43, SIDING_32, SIDING_8, SIDING_2, SIDING_1)
-    SIDING_COUNT(44, SIDING_32, SIDING_8, SIDING_4)
-    SIDING_COUNT(45, SIDING_32, SIDING_8, SIDING_4, SIDING_1)
-    SIDING_COUNT(46, SIDING_32, SIDING_8, SIDING_4, SIDING_2)
-    SIDING_COUNT(47, SIDING_32, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(48, SIDING_32, SIDING_16)
-    SIDING_COUNT(49, SIDING_32, SIDING_16, SIDING_1)
-    SIDING_COUNT(50, SIDING_32, SIDING_16, SIDING_2)
-    SIDING_COUNT(51, SIDING_32, SIDING_16, SIDING_2, SIDING_1)
-    SIDING_COUNT(52, SIDING_32, SIDING_16, SIDING_4)
-    SIDING_COUNT(53, SIDING_32, SIDING_16, SIDING_4, SIDING_1)
-    SIDING_COUNT(54, SIDING_32, SIDING_16, SIDING_4, SIDING_2)
-    SIDING_COUNT(55, SIDING_32, SIDING_16, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(56, SIDING_32, SIDING_16, SIDING_8)
-    SIDING_COUNT(57, SIDING_32, SIDING_16, SIDING_8, SIDING_1)
-    SIDING_COUNT(58, SIDING_32, SIDING_16, SIDING_8, SIDING_2)
-    SIDING_COUNT(59, SIDING_32, SIDING_16, SIDING_8, SIDING_2, SIDING_1)
-    SIDING_COUNT(60, SIDING_32, SIDING_16, SIDING_8, SIDING_4)
-    SIDING_COUNT(61, SIDING_32, SIDING_16, SIDING_8, SIDING_4, SIDING_1)
-    SIDING_COUNT(62, SIDING_32, SIDING_16, SIDING_8, SIDING_4, SIDING_2)
-    SIDING_COUNT(63, SIDING_32, SIDING_16, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
-    SIDING_COUNT(64, SIDING_64)
-  {
-    return most_fields + 1;
-  }
+  SIDING_COUNT(2, SIDING_2)
+  SIDING_COUNT(3, SIDING_2, SIDING_1)
+  SIDING_COUNT(4, SIDING_4)
+  SIDING_COUNT(5, SIDING_4, SIDING_1)
+  SIDING_COUNT(6, SIDING_4, SIDING_2)
+  SIDING_COUNT(7, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(8, SIDING_8)
+  SIDING_COUNT(9, SIDING_8, SIDING_1)
+  SIDING_COUNT(10, SIDING_8, SIDING_2)
+  SIDING_COUNT(11, SIDING_8, SIDING_2, SIDING_1)
+  SIDING_COUNT(12, SIDING_8, SIDING_4)
+  SIDING_COUNT(13, SIDING_8, SIDING_4, SIDING_1)
+  SIDING_COUNT(14, SIDING_8, SIDING_4, SIDING_2)
+  SIDING_COUNT(15, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(16, SIDING_16)
+  SIDING_COUNT(17, SIDING_16, SIDING_1)
+  SIDING_COUNT(18, SIDING_16, SIDING_2)
+  SIDING_COUNT(19, SIDING_16, SIDING_2, SIDING_1)
+  SIDING_COUNT(20, SIDING_16, SIDING_4)
+  SIDING_COUNT(21, SIDING_16, SIDING_4, SIDING_1)
+  SIDING_COUNT(22, SIDING_16, SIDING_4, SIDING_2)
+  SIDING_COUNT(23, SIDING_16, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(24, SIDING_16, SIDING_8)
+  SIDING_COUNT(25, SIDING_16, SIDING_8, SIDING_1)
+  SIDING_COUNT(26, SIDING_16, SIDING_8, SIDING_2)
+  SIDING_COUNT(27, SIDING_16, SIDING_8, SIDING_2, SIDING_1)
+  SIDING_COUNT(28, SIDING_16, SIDING_8, SIDING_4)
+  SIDING_COUNT(29, SIDING_16, SIDING_8, SIDING_4, SIDING_1)
+  SIDING_COUNT(30, SIDING_16, SIDING_8, SIDING_4, SIDING_2)
+  SIDING_COUNT(31, SIDING_16, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(32, SIDING_32)
+  SIDING_COUNT(33, SIDING_32, SIDING_1)
+  SIDING_COUNT(34, SIDING_32, SIDING_2)
+  SIDING_COUNT(35, SIDING_32, SIDING_2, SIDING_1)
+  SIDING_COUNT(36, SIDING_32, SIDING_4)
+  SIDING_COUNT(37, SIDING_32, SIDING_4, SIDING_1)
+  SIDING_COUNT(38, SIDING_32, SIDING_4, SIDING_2)
+  SIDING_COUNT(39, SIDING_32, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(40, SIDING_32, SIDING_8)
+  SIDING_COUNT(41, SIDING_32, SIDING_8, SIDING_1)
+  SIDING_COUNT(42, SIDING_32, SIDING_8, SIDING_2)
+  SIDING_COUNT(43, SIDING_32, SIDING_8, SIDING_2, SIDING_1)
+  SIDING_COUNT(44, SIDING_32, SIDING_8, SIDING_4)
+  SIDING_COUNT(45, SIDING_32, SIDING_8, SIDING_4, SIDING_1)
+  SIDING_COUNT(46, SIDING_32, SIDING_8, SIDING_4, SIDING_2)
+  SIDING_COUNT(47, SIDING_32, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(48, SIDING_32, SIDING_16)
+  SIDING_COUNT(49, SIDING_32, SIDING_16, SIDING_1)
+  SIDING_COUNT(50, SIDING_32, SIDING_16, SIDING_2)
+  SIDING_COUNT(51, SIDING_32, SIDING_16, SIDING_2, SIDING_1)
+  SIDING_COUNT(52, SIDING_32, SIDING_16, SIDING_4)
+  SIDING_COUNT(53, SIDING_32, SIDING_16, SIDING_4, SIDING_1)
+  SIDING_COUNT(54, SIDING_32, SIDING_16, SIDING_4, SIDING_2)
+  SIDING_COUNT(55, SIDING_32, SIDING_16, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(56, SIDING_32, SIDING_16, SIDING_8)
+  SIDING_COUNT(57, SIDING_32, SIDING_16, SIDING_8, SIDING_1)
+  SIDING_COUNT(58, SIDING_32, SIDING_16, SIDING_8, SIDING_2)
+  SIDING_COUNT(59, SIDING_32, SIDING_16, SIDING_8, SIDING_2, SIDING_1)
+  SIDING_COUNT(60, SIDING_32, SIDING_16, SIDING_8, SIDING_4)
+  SIDING_COUNT(61, SIDING_32, SIDING_16, SIDING_8, SIDING_4, SIDING_1)
+  SIDING_COUNT(62, SIDING_32, SIDING_16, SIDING_8, SIDING_4, SIDING_2)
+  SIDING_COUNT(63, SIDING_32, SIDING_16, SIDING_8, SIDING_4, SIDING_2, SIDING_1)
+  SIDING_COUNT(64, SIDING_64) { return most_fields + 1; }
 }
 
 #undef SIDING_1
@@ -153,10 +155,10 @@ consteval int field_count() {
 #undef SIDING_64
 #undef SIDING_COUNT
 
-#define SIDING_VISIT(...)          \
-  {                                \
-    auto& [__VA_ARGS__] = value;   \
-    return visit(__VA_ARGS__);     \
+#define SIDING_VISIT(...)        \
+  {                              \
+    auto& [__VA_ARGS__] = value; \
+    return visit(__VA_ARGS__);   \
   }
 
 /// Calls `visit(fields...)` with the fields of `value`, as lvalues, and returns what it returns.
@@ -366,9 +368,8 @@ constexpr decltype(auto) visit_fields(T& value, Visit&& visit) {
 
 template <class T>
 struct FieldsOf {
-  using type = decltype(visit_fields(std::declval<T&>(), []<class... F>(F&...) {
-    return TypeList<F...>();
-  }));
+  using type = decltype(visit_fields(std::declval<T&>(),
+                                     []<class... F>(F&...) { return TypeList<F...>(); }));
 };
 /// The types of the fields of an aggregate, as a TypeList.
 template <class T>

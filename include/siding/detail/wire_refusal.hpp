@@ -79,7 +79,8 @@ constexpr std::string_view refusal_text(Refusal because) {
     case Refusal::an_aggregate_with_a_field_that_cannot_be_assigned:
       return "an aggregate with a field that cannot be assigned, and without siding_fields";
     case Refusal::a_class_with_siding_fields_but_no_default_constructor:
-      return "a class with siding_fields but without a default constructor; specialise siding::Wire";
+      return "a class with siding_fields but without a default constructor; specialise "
+             "siding::Wire";
     case Refusal::an_array_of_a_class_without_default_constructor:
       return "an array of a class without a default constructor";
     case Refusal::a_container_with_a_stateful_comparator_or_hash:

@@ -58,8 +58,8 @@ class WireWriter {
  public:
   /// Only counts.
   WireWriter() noexcept = default;
-  /// Writes to `target`, which must outlive it. Aligned as `std::max_align_t`, it saves the reader a
-  /// pass over large vectors.
+  /// Writes to `target`, which must outlive it. Aligned as `std::max_align_t`, it saves the reader
+  /// a pass over large vectors.
   explicit WireWriter(std::span<std::byte> target) noexcept
       : target_(target.data()), room_(target.size()) {}
   WireWriter(const WireWriter&) = delete;
@@ -106,8 +106,8 @@ class WireWriter {
   int depth_ = 0;
 };
 
-/// Gives the values of a message back. It trusts nothing: damaged bytes end in a SerializationError,
-/// and never in an allocation out of proportion to the message.
+/// Gives the values of a message back. It trusts nothing: damaged bytes end in a
+/// SerializationError, and never in an allocation out of proportion to the message.
 ///
 /// Thread safety: distinct objects: safe. Shared objects: unsafe.
 class WireReader {

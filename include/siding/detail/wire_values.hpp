@@ -4,6 +4,7 @@
 #include <siding/detail/wire_codec.hpp>
 #include <siding/detail/wire_refusal.hpp>
 #include <siding/detail/wire_stream.hpp>
+#include <siding/detail/wire_traits.hpp>
 
 #include <algorithm>
 #include <array>
@@ -89,10 +90,9 @@ struct Codec<std::tuple<T...>> {
 
 template <class T, std::size_t n>
 struct Codec<std::array<T, n>> {
-  static constexpr Refusal refusal =
-      std::is_default_constructible_v<T>
-          ? Refusal::none
-          : Refusal::an_array_of_a_class_without_default_constructor;
+  static constexpr Refusal refusal = std::is_default_constructible_v<T>
+                                         ? Refusal::none
+                                         : Refusal::an_array_of_a_class_without_default_constructor;
   using parts = TypeList<T>;
   static constexpr bool plain = plain_v<T> && sizeof(std::array<T, n>) == n * sizeof(T);
   static constexpr std::size_t min_size = n * min_size_v<T>;
