@@ -25,6 +25,14 @@ std::string not_portable_text(const std::type_info& function, std::string_view p
                      type_name(function), part, type_name(type), reason);
 }
 
+std::string stays_local_text(const std::type_info& function) {
+  return fmt::format(
+      "a call of {} was made for threads, by to_thread or on a ThreadPool or the default executor, "
+      "and cannot cross to another process: use offload() or run_in_executor() with the process "
+      "pool, or to_process()",
+      type_name(function));
+}
+
 namespace {
 
 [[noreturn]] void throw_in_place(std::string_view what) {

@@ -222,6 +222,7 @@ std::span<const ErrorType> standard_errors() noexcept {
       with_text<TimeoutError>(),
       with_text<ShutdownError>(),
       with_text<BrokenExecutor>(),
+      with_text<ProcessPoolUnavailable>(),
       with_text<LoopClosed>(),
       with_text<Interrupted>(),
       with_text<BrokenPromise>(),

@@ -116,15 +116,20 @@ TEST_SUITE("ProcessPool under a loop") {
     CHECK_FALSE(lives(pid));
   }
 
-  // RX-001, RX-023
-  TEST_CASE("a process pool can be the loop's default executor") {
+  TEST_CASE("to_thread refuses a process pool as the default executor, and says what to call") {
     const KeptForGood kept;
     const LeakGuard guard;
     siding::run([]() -> Task<> {
-      std::shared_ptr<siding::Executor> none = siding::EventLoop::current().set_default_executor(
-          std::make_shared<siding::ProcessPool>());
+      const std::shared_ptr<siding::Executor> none =
+          siding::EventLoop::current().set_default_executor(std::make_shared<siding::ProcessPool>());
       CHECK(none == nullptr);
-      CHECK(co_await siding::to_thread(own_pid) != ::getpid());
+      std::string text;
+      try {
+        co_await siding::to_thread(own_pid);
+      } catch (const siding::NotPortable& error) {
+        text = error.what();
+      }
+      CHECK(text.find("use offload()") != std::string::npos);
     });
   }
 

@@ -210,7 +210,6 @@ TEST_SUITE("ProcessPool") {
     CHECK(value_of(pool->submit({.name = "named"}, own_pid)) != ::getpid());
   }
 
-  // EX-023
   int initialized = 0;
   void initialize() { ++initialized; }
   int get_initialized() { return initialized; }

@@ -61,8 +61,9 @@ class SIDING_EXPORT Executor {
   }
   template <class F, class... Args>
   Future<detail::call_result_t<F, Args...>> submit(CallOptions options, F&& fn, Args&&... args) {
-    return detail::submit_call(*this, detail::FutureState::Origin::call, nullptr, options,
-                               std::forward<F>(fn), std::forward<Args>(args)...);
+    return detail::submit_call<detail::BoundCall<F, Args...>>(
+        *this, detail::FutureState::Origin::call, nullptr, options, std::forward<F>(fn),
+        std::forward<Args>(args)...);
   }
 
   /// Submits `fn` for each element of the inputs (of several, up to the shortest) at once, and gives

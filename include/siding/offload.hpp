@@ -83,14 +83,14 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
 /// Lifetime: a frame that is destroyed while its call runs blocks until `fn` has returned.
 template <ExecutorArgument E, class F, class... Args>
   requires(!detail::options<F>)
-OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> offload(E&& executor, F&& fn,
+OffloadOp<detail::call_on_t<E, F, Args...>, detail::guard<F, Args...>> offload(E&& executor, F&& fn,
                                                                             Args&&... args) {
   detail::check_crossing<E, F, Args...>();
   return {ExecutorRef(std::forward<E>(executor)), CallOptions{}, std::in_place,
           detail::Kept<F>::pass(fn), detail::Kept<Args>::pass(args)...};
 }
 template <ExecutorArgument E, class F, class... Args>
-OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> offload(E&& executor,
+OffloadOp<detail::call_on_t<E, F, Args...>, detail::guard<F, Args...>> offload(E&& executor,
                                                                             CallOptions options,
                                                                             F&& fn,
                                                                             Args&&... args) {

@@ -76,7 +76,17 @@ class SIDING_EXPORT ProcessPool final : public Executor {
     detail::require_portable_call<F, Args...>();
     return Executor::submit(options, std::forward<F>(fn), std::forward<Args>(args)...);
   }
-  using Executor::map;
+  template <class F, std::ranges::input_range... R>
+    requires(!detail::options<F> && sizeof...(R) > 0)
+  detail::MapRange<detail::map_result_t<F, R...>> map(F&& fn, R&&... inputs) {
+    return map(MapOptions{}, std::forward<F>(fn), std::forward<R>(inputs)...);
+  }
+  template <class F, std::ranges::input_range... R>
+    requires(sizeof...(R) > 0)
+  detail::MapRange<detail::map_result_t<F, R...>> map(MapOptions options, F&& fn, R&&... inputs) {
+    detail::require_portable_call<F&, std::ranges::range_reference_t<R>...>();
+    return Executor::map(options, std::forward<F>(fn), std::forward<R>(inputs)...);
+  }
 
   /// Throws: NotPortable; ShutdownError; BrokenExecutor; ProcessPoolUnavailable in a worker;
   ///   std::system_error if the pool's own thread cannot be started.

@@ -42,7 +42,8 @@ Started<detail::call_result_t<F, Args...>, detail::guard<F, Args...>> run_in_exe
   detail::Scheduler& scheduler = detail::require_scheduler("run_in_executor");
   Executor& chosen = detail::named_executor(ExecutorRef(std::forward<E>(executor)), scheduler);
   return Started<detail::call_result_t<F, Args...>, detail::guard<F, Args...>>(
-      detail::submit_call(chosen, detail::FutureState::Origin::loop_call, scheduler.inbox, options,
+      detail::submit_call<detail::call_on_t<E, F, Args...>>(
+          chosen, detail::FutureState::Origin::loop_call, scheduler.inbox, options,
                           std::forward<F>(fn), std::forward<Args>(args)...));
 }
 template <ExecutorArgument E, class F, class... Args>

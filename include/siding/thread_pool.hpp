@@ -46,6 +46,19 @@ class SIDING_EXPORT ThreadPool final : public Executor {
   explicit ThreadPool(ThreadPoolOptions options = {});
   ~ThreadPool() override;
 
+  // As those of Executor, which they hide: these calls need not cross to another process.
+  template <class F, class... Args>
+    requires(!detail::options<F>)
+  Future<detail::call_result_t<F, Args...>> submit(F&& fn, Args&&... args) {
+    return submit(CallOptions{}, std::forward<F>(fn), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  Future<detail::call_result_t<F, Args...>> submit(CallOptions options, F&& fn, Args&&... args) {
+    return detail::submit_call<detail::LocalCall<F, Args...>>(
+        *this, detail::FutureState::Origin::call, nullptr, options, std::forward<F>(fn),
+        std::forward<Args>(args)...);
+  }
+
   /// Throws: ShutdownError; BrokenExecutor; std::system_error if not one thread can be started.
   void enqueue(Job job) override;
   Job withdraw(Job::Id job) noexcept override;
@@ -65,5 +78,10 @@ class SIDING_EXPORT ThreadPool final : public Executor {
  private:
   std::unique_ptr<Core> core_;
 };
+
+namespace detail {
+template <>
+inline constexpr bool calls_stay_local<ThreadPool> = true;
+}  // namespace detail
 
 }  // namespace siding

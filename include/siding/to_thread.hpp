@@ -14,17 +14,18 @@ namespace siding {
 /// first use, can be replaced (`EventLoop::set_default_executor`), and is closed by `run()`.
 ///
 /// Throws: as `offload`; NoRunningLoop does not occur, since it is awaited; ShutdownError after
-///   `EventLoop::shutdown_default_executor`.
+///   `EventLoop::shutdown_default_executor`; NotPortable if a process pool was made the default
+///   executor.
 /// See: asyncio's function of the same name. Unlike it, a cancelled call that runs is waited for
 ///   unless `{.on_cancel = OnCancel::abandon}` is given.
 template <class F, class... Args>
   requires(!detail::options<F>)
-OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> to_thread(F&& fn,
+OffloadOp<detail::LocalCall<F, Args...>, detail::guard<F, Args...>> to_thread(F&& fn,
                                                                               Args&&... args) {
   return offload(nullptr, std::forward<F>(fn), std::forward<Args>(args)...);
 }
 template <class F, class... Args>
-OffloadOp<detail::BoundCall<F, Args...>, detail::guard<F, Args...>> to_thread(CallOptions options,
+OffloadOp<detail::LocalCall<F, Args...>, detail::guard<F, Args...>> to_thread(CallOptions options,
                                                                               F&& fn,
                                                                               Args&&... args) {
   return offload(nullptr, options, std::forward<F>(fn), std::forward<Args>(args)...);

@@ -3,6 +3,7 @@
 
 #include <siding/executor.hpp>
 #include <siding/future.hpp>
+#include <siding/process_pool.hpp>
 #include <siding/runner.hpp>
 #include <siding/task.hpp>
 
@@ -49,11 +50,19 @@ template <template <class> class Trait, class Factories>
 using filtered_t = typename Filtered<Trait, Factories>::type;
 
 /// Has the library make what the process keeps for good, so that it is not taken for a leak: the
-/// descriptor of the first run().
+/// descriptors of the first run() and of the first process pool.
 struct KeptForGood {
   KeptForGood() {
-    static const bool made = (siding::run([]() -> siding::Task<> { co_return; }), true);
+    static const bool made = make();
     static_cast<void>(made);
+  }
+
+ private:
+  static bool make() {
+    siding::run([]() -> siding::Task<> { co_return; });
+    siding::ProcessPool pool{{.max_workers = 1}};
+    pool.submit([](int n) { return n; }, 1).get();
+    return true;
   }
 };
 

@@ -135,6 +135,21 @@ class BoundCall {
   std::tuple<kept_t<F>, kept_t<A>...> parts_;
 };
 
+/// A call that stays in this process, because its executor is known to run threads. The codec is not
+/// asked about its types, which saves time of the compiler and takes types that it cannot judge.
+template <class F, class... A>
+class LocalCall : public BoundCall<F, A...> {
+ public:
+  using BoundCall<F, A...>::BoundCall;
+};
+
+/// Executors whose calls are LocalCalls, where their type is known.
+template <class E>
+inline constexpr bool calls_stay_local = std::is_null_pointer_v<E>;
+template <class E, class F, class... A>
+using call_on_t = std::conditional_t<calls_stay_local<std::remove_cvref_t<E>>, LocalCall<F, A...>,
+                                     BoundCall<F, A...>>;
+
 /// The stop source of a call, empty if its function takes no token. It lies beside the call and not
 /// in it: another thread may trip it while the worker destroys the call.
 template <class Call>

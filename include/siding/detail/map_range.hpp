@@ -88,8 +88,8 @@ MapRange<map_result_t<F, R...>> map_calls(Executor& executor, const MapOptions& 
     return ((std::get<i>(begins) == std::get<i>(ends)) || ...);
   };
   const auto submit_one = [&]<std::size_t... i>(std::index_sequence<i...>) {
-    calls.push_back(submit_call(executor, FutureState::Origin::call, nullptr, CallOptions{}, fn,
-                                *std::get<i>(begins)...));
+    calls.push_back(submit_call<BoundCall<F&, std::ranges::range_reference_t<R>...>>(
+        executor, FutureState::Origin::call, nullptr, CallOptions{}, fn, *std::get<i>(begins)...));
     (++std::get<i>(begins), ...);
   };
   try {

@@ -51,6 +51,7 @@ SIDING_EXPORT std::string type_name(const std::type_info& type);
 /// A sentence for NotPortable. `part`: "argument 2", "the function", "the result".
 SIDING_EXPORT std::string not_portable_text(const std::type_info& function, std::string_view part,
                                             const std::type_info& type, std::string_view reason);
+SIDING_EXPORT std::string stays_local_text(const std::type_info& function);
 /// In a handler: throws SerializationError in place of what a hook has thrown, whatever it is.
 [[noreturn]] SIDING_EXPORT void throw_unreadable_arguments();
 [[noreturn]] SIDING_EXPORT void throw_unwritable_result();
@@ -117,6 +118,14 @@ struct CallTypes<BoundCall<F, A...>> {
         },
         parts);
   }
+};
+
+template <class F, class... A>
+struct CallTypes<LocalCall<F, A...>> {
+  using function = kept_t<F>;
+  static constexpr bool portable = false;
+  static std::string why_not() { return stays_local_text(typeid(function)); }
+  static std::string describe() { return type_name(typeid(function)); }
 };
 
 template <class T>

@@ -38,13 +38,13 @@ Future<typename Call::result_type> submit_bound(Executor& executor, FutureState:
   return future;
 }
 
-template <class F, class... Args>
+/// `Call`: a BoundCall or LocalCall of the function and arguments.
+template <class Call, class F, class... Args>
 Future<call_result_t<F, Args...>> submit_call(Executor& executor, FutureState::Origin origin,
                                               std::shared_ptr<Inbox> home,
                                               const CallOptions& options, F&& fn, Args&&... args) {
-  return submit_bound<BoundCall<F, Args...>>(executor, origin, std::move(home), options.name,
-                                             std::in_place, Kept<F>::pass(fn),
-                                             Kept<Args>::pass(args)...);
+  return submit_bound<Call>(executor, origin, std::move(home), options.name, std::in_place,
+                            Kept<F>::pass(fn), Kept<Args>::pass(args)...);
 }
 
 }  // namespace siding::detail
