@@ -205,6 +205,7 @@ void PoolCore::hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, 
     target.thunk = node.portable().identity();
   } catch (...) {
     error = std::current_exception();
+    if (lock.owns_lock()) lock.unlock();
   }
   if (error) {
     node.end_encoding(JobNode::Phase::queued);

@@ -459,7 +459,8 @@ void PoolCore::retire_idle() noexcept {
 bool PoolCore::stop(const ShutdownOptions& how) {
   // A child of the program has a copy of the pool, whose manager and workers are the parent's.
   if (fork_generation.load(std::memory_order_relaxed) != forks_) {
-    if (manager_.joinable()) manager_.detach();
+    // The handle is leaked: a thread of the child may have the same one by now.
+    if (manager_.joinable()) static_cast<void>(new std::thread(std::move(manager_)));
     return true;
   }
   if (how.wait && manager_thread == this) {

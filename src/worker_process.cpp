@@ -314,6 +314,10 @@ void Worker::await_event(std::uint32_t channel) {
 }
 
 FileDescriptor Worker::await_memory(std::uint32_t number) {
+  // Those of calls that were recalled: nobody asks for them any more.
+  std::erase_if(memories_, [number](const auto& memory) {
+    return memory.first + 2 * slot_count < number;
+  });
   for (;;) {
     if (const auto found = memories_.find(number); found != memories_.end()) {
       FileDescriptor memory = std::move(found->second);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "zygote.hpp"
 
+#include "live_rings.hpp"
 #include "spin.hpp"
 #include "worker_region.hpp"
 #include "zygote_main.hpp"
@@ -133,14 +134,15 @@ std::shared_ptr<Zygote> Zygote::get() {
   check_available();
   const std::lock_guard lock(zygote_mutex);
   std::shared_ptr<Zygote> found = zygote.lock();
-  if (found == nullptr || !found->alive()) {
+  if (found == nullptr || found->inherited() || !found->alive()) {
     found.reset(new Zygote);
     zygote = found;
   }
   return found;
 }
 
-Zygote::Zygote() {
+Zygote::Zygote() : forks_(fork_generation.load(std::memory_order_relaxed)) {
+  watch_forks();
   auto [ours, theirs] = socket_pair();
   // dup2 of a descriptor to itself would leave it close-on-exec.
   if (theirs.get() == socket_number) theirs = FileDescriptor(::dup(theirs.get()));
@@ -191,7 +193,12 @@ Zygote::Zygote() {
 
 Zygote::~Zygote() { end(); }
 
+bool Zygote::inherited() const noexcept {
+  return forks_ != fork_generation.load(std::memory_order_relaxed);
+}
+
 void Zygote::end() noexcept {
+  if (inherited()) return;  // the parent's
   socket_ = FileDescriptor();  // its sign to end
   // By its handle, so that no other wait of the program is disturbed; if the program ignores SIGCHLD
   // or collects every child, it is gone when the handle says so.

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 
 namespace siding::detail {
@@ -36,6 +37,10 @@ class Zygote {
   Zygote();
   void end() noexcept;
 
+  /// Whether this process is a child of the one that made it.
+  bool inherited() const noexcept;
+
+  const std::uint32_t forks_;
   FileDescriptor socket_;
   FileDescriptor handle_;  // a pidfd
   pid_t pid_ = -1;

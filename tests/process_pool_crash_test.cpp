@@ -278,6 +278,26 @@ TEST_SUITE("ProcessPool and death") {
     std::fclose(nowhere);
   }
 
+  TEST_CASE("a forked child leaves its parent's pool alone and can have one of its own") {
+    const KeptForGood kept;
+    siding::ProcessPool pool{{.max_workers = 1}};
+    const int pid = value_of(pool.submit(own_pid));
+    const int status = status_in_child([&] {
+      bool refused = false;
+      try {
+        pool.submit(own_pid);
+      } catch (const siding::ProcessPoolUnavailable& error) {
+        refused = std::string(error.what()).find("parent process") != std::string::npos;
+      }
+      siding::ProcessPool own{{.max_workers = 1}};
+      const int other = own.submit(own_pid).get();
+      pool.shutdown();  // returns, and does nothing
+      return refused && other != pid ? 0 : 1;
+    });
+    CHECK(status == 0);
+    CHECK(value_of(pool.submit(own_pid)) == pid);
+  }
+
   std::string open_files() {
     std::string all;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
