@@ -3,67 +3,47 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <deque>
 #include <optional>
+#include <vector>
 
 namespace siding::detail {
 
-/// Gives out pieces of an arena round and round. Pieces are returned in nearly the order in which
-/// they were given, as calls end; a piece that is late holds up those behind it. An arena that
-/// becomes empty starts at its beginning again, where the pages are warm.
+/// Gives out pieces of an arena, always at the lowest place that is free: few calls are under way at
+/// a time, so the same pages are used again and again while they are warm.
 /// Thread safety: none of its own.
 class Arena {
  public:
-  /// Names a piece to `give_back`.
-  using Ticket = std::uint64_t;
-  struct Piece {
-    std::size_t offset;
-    Ticket ticket;
-  };
+  explicit Arena(std::size_t size) : size_(size) { pieces_.reserve(64); }
 
-  explicit Arena(std::size_t size) noexcept : size_(size) {}
-
-  /// Empty if there is no room now.
-  std::optional<Piece> take(std::size_t size) {
+  /// The offset of a piece, a multiple of 64; empty if there is no room now.
+  std::optional<std::size_t> take(std::size_t size) {
     if (size > size_) return std::nullopt;
-    const std::size_t rounded = std::max(size + alignment - 1, alignment) / alignment * alignment;
+    const std::size_t rounded = std::max(size + line - 1, line) / line * line;
     std::size_t begin = 0;
-    std::size_t limit = size_;
-    if (!pieces_.empty()) {
-      const bool wrapped = pieces_.back().begin < pieces_.front().begin;
-      begin = pieces_.back().end;
-      if (wrapped) {
-        limit = pieces_.front().begin;
-      } else if (rounded > size_ - begin) {
-        begin = 0;
-        limit = pieces_.front().begin;
-      }
-    }
-    if (rounded > limit - begin) return std::nullopt;
-    pieces_.push_back({begin, begin + rounded, false});
-    return Piece{begin, given_++};
+    auto next = pieces_.begin();
+    while (next != pieces_.end() && next->begin - begin < rounded) begin = (next++)->end;
+    if (next == pieces_.end() && size_ - begin < rounded) return std::nullopt;
+    pieces_.insert(next, {begin, begin + rounded});
+    return begin;
   }
 
-  void give_back(Ticket ticket) noexcept {
-    pieces_[static_cast<std::size_t>(ticket - (given_ - pieces_.size()))].free = true;
-    while (!pieces_.empty() && pieces_.front().free) pieces_.pop_front();
+  void give_back(std::size_t begin) noexcept {
+    pieces_.erase(std::find_if(pieces_.begin(), pieces_.end(),
+                               [begin](const Piece& piece) { return piece.begin == begin; }));
   }
 
   bool empty() const noexcept { return pieces_.empty(); }
 
  private:
-  static constexpr std::size_t alignment = 64;  // a cache line
+  static constexpr std::size_t line = 64;  // of a cache
 
-  struct Extent {
+  struct Piece {
     std::size_t begin;
     std::size_t end;
-    bool free;
   };
 
   const std::size_t size_;
-  std::deque<Extent> pieces_;  // oldest first
-  Ticket given_ = 0;           // so many pieces were ever given
+  std::vector<Piece> pieces_;  // in order
 };
 
 }  // namespace siding::detail

@@ -53,7 +53,7 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
     std::uint64_t number = 0;
     std::uint32_t channel = 0;
     bool takes_token = false;
-    std::optional<Arena::Ticket> piece;  // of the arena for arguments
+    std::optional<std::size_t> piece;  // of the arena for arguments
     TimePoint kill_at = TimePoint::max();
   };
 

@@ -181,14 +181,14 @@ void PoolCore::hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, 
       payload.where = Payload::in_slot;
     } else {
       lock.lock();
-      const std::optional<Arena::Piece> piece = worker->requests.take(payload.size);
-      if (piece.has_value()) worker->calls[slot].piece = piece->ticket;
+      const std::optional<std::size_t> piece = worker->requests.take(payload.size);
+      worker->calls[slot].piece = piece;
       const std::uint32_t number = piece.has_value() ? Payload::in_arena : ++worker->memories_sent;
       lock.unlock();
       payload.where = number;
       if (piece.has_value()) {
-        payload.offset = piece->offset;
-        room = {worker->region->requests.data() + piece->offset, payload.size};
+        payload.offset = *piece;
+        room = {worker->region->requests.data() + *piece, payload.size};
       } else {
         const FileDescriptor descriptor = make_sealed_memory("siding-call", payload.size);
         memory = Mapping(descriptor.get(), payload.size);

@@ -19,7 +19,6 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <deque>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -28,6 +27,7 @@
 #include <stop_token>
 #include <thread>
 #include <utility>
+#include <vector>
 
 // The inside of a worker process. It has one thread, and a second one from the first call on whose
 // function takes a std::stop_token.
@@ -93,7 +93,7 @@ class Worker final : public ReplySink {
   struct Reply {
     Slot* slot;
     std::uint64_t call;
-    Arena::Ticket ticket;
+    std::size_t piece;
   };
 
   std::chrono::nanoseconds spin_length() const {
@@ -122,7 +122,7 @@ class Worker final : public ReplySink {
   Mapping large_request_;   // of the call that runs
   Mapping large_reply_;
   Arena replies_{arena_size};
-  std::deque<Reply> unread_;
+  std::vector<Reply> unread_;
   std::uint32_t memories_made_ = Payload::in_arena;
   std::uint32_t mean_ = 0;
   std::optional<StopWatcher> stops_;
@@ -239,21 +239,18 @@ std::span<std::byte> Worker::room(std::size_t size) {
     payload.where = Payload::in_slot;
     return {slot_->bytes, size};
   }
-  while (!unread_.empty()) {
-    const Reply& oldest = unread_.front();
+  std::erase_if(unread_, [this](const Reply& reply) {
     // acquire: pairs with the program's release when it has read the result.
-    if (oldest.slot->state.load(std::memory_order_acquire) == SlotState::done &&
-        oldest.slot->call == oldest.call) {
-      break;
-    }
-    replies_.give_back(oldest.ticket);
-    unread_.pop_front();
-  }
-  if (const std::optional<Arena::Piece> piece = replies_.take(size)) {
-    unread_.push_back({slot_, slot_->call, piece->ticket});
+    const SlotState state = reply.slot->state.load(std::memory_order_acquire);
+    if (state == SlotState::done && reply.slot->call == reply.call) return false;
+    replies_.give_back(reply.piece);
+    return true;
+  });
+  if (const std::optional<std::size_t> piece = replies_.take(size)) {
+    unread_.push_back({slot_, slot_->call, *piece});
     payload.where = Payload::in_arena;
-    payload.offset = piece->offset;
-    return {region_->replies.data() + piece->offset, size};
+    payload.offset = *piece;
+    return {region_->replies.data() + *piece, size};
   }
   // Too large, or the program is slow to read: memory of its own.
   const FileDescriptor memory = make_sealed_memory("siding-result", size);
