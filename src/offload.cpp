@@ -62,8 +62,8 @@ bool OffloadAwaiterBase::cancel() noexcept {
       }
       return true;
     }
-    // Queued again: the executor has moved it from one process to another.
-  } while (phase.load(std::memory_order_acquire) == Phase::queued);
+    // The executor moves it from one process to another.
+  } while (may_be_caught());
   if (phase.load(std::memory_order_acquire) != Phase::running) return false;
   cancelled_ = true;
   request_stop();

@@ -141,12 +141,15 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void pump(Lock& lock);
   std::shared_ptr<PoolWorker> choose();
   void hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node);
+  void hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
+                          std::uint32_t slot, JobNode& node);
   void publish(PoolWorker& worker, std::uint32_t slot, JobNode& node);
   void tell_channel(PoolWorker& worker, std::uint32_t channel);
   void unreserve(PoolWorker& worker, std::uint32_t slot) noexcept;
-  void put_back(JobNode& node) noexcept;
+  void put_back(Lock& lock, JobNode& node) noexcept;
+  void drop(Lock& lock, JobNode& node) noexcept;
   void update_backlog() noexcept;
-  void steal() noexcept;
+  void steal(Lock& lock) noexcept;
   void take_all_that_wait(JobQueue& taken) noexcept;
   PoolWorker::Call* find(const JobNode& node, PoolWorker*& worker, std::uint32_t& slot) noexcept;
   bool try_recall(PoolWorker& worker, std::uint32_t slot) noexcept;
@@ -175,6 +178,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void retire_idle() noexcept;
   std::optional<TimePoint> next_deadline() const noexcept;
   void wake_manager() noexcept;
+  void take_event(std::uint32_t channel) noexcept;
   std::exception_ptr broken_error() const;
   std::exception_ptr crash_error(const PoolWorker& worker, const JobNode& node,
                                  std::optional<int> status) const;
@@ -201,6 +205,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   std::uint64_t next_call_ = 1;
   std::array<Home, channel_count> homes_;
   std::atomic<bool> stopping_{false};  // written with the lock
+  bool cancel_rest_ = false;           // what has not started is cancelled
   std::exception_ptr broken_;
   unsigned failed_starts_ = 0;  // in a row
   TimePoint next_start_{};      // not before
@@ -208,7 +213,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   bool manager_runs_ = false;
   std::thread manager_;
 
-  std::atomic<std::size_t> settling_{0};      // calls whose slot is free, and whose caller waits
+  std::atomic<std::size_t> settling_{0};      // calls that are between queue, slot and caller
   std::atomic<std::uint64_t> generation_{0};  // changes with workers_
   std::atomic<bool> ended_flag_{false};       // no call is left, and none will come
   std::shared_ptr<Zygote> zygote_;            // the manager's

@@ -156,6 +156,13 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
 // Writes the call into a slot of the worker. Lets go of the lock meanwhile.
 void PoolCore::hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node) {
   const std::uint32_t slot = worker->reserve();
+  ++settling_;  // the pool does not end meanwhile
+  hand_over_reserved(lock, worker, slot, node);
+  if (--settling_ == 0 && stopping_) wake_manager();
+}
+
+void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
+                                  std::uint32_t slot, JobNode& node) {
   if (worker->outstanding == 1) {
     std::erase(idle_, worker.get());
   } else {
@@ -214,11 +221,11 @@ void PoolCore::hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, 
     return unreserve(*worker, slot);
   }
   lock.lock();
-  if (worker->state == PoolWorker::State::dead) {
-    worker->free_slot(slot);
+  if (worker->state == PoolWorker::State::dead || cancel_rest_) {
+    unreserve(*worker, slot);
     node.place = channel;
     node.end_encoding(JobNode::Phase::queued);
-    return put_back(node);
+    return worker->initialized ? put_back(lock, node) : drop(lock, node);
   }
   worker->calls[slot].channel = channel;
   publish(*worker, slot, node);
@@ -274,9 +281,23 @@ void PoolCore::unreserve(PoolWorker& worker, std::uint32_t slot) noexcept {
   }
 }
 
-void PoolCore::put_back(JobNode& node) noexcept {
+// A queued call that was on its way. Lets go of the lock where it cannot be queued any more.
+void PoolCore::put_back(Lock& lock, JobNode& node) noexcept {
+  if (cancel_rest_) return drop(lock, node);
+  if (broken_) {
+    const std::exception_ptr reason = broken_error();
+    lock.unlock();
+    JobAccess::make(node).fail(reason);
+    return lock.lock();
+  }
   queue_.push_front(JobAccess::make(node));
   ++queued_;
+}
+
+void PoolCore::drop(Lock& lock, JobNode& node) noexcept {
+  lock.unlock();
+  JobAccess::make(node).cancel();
+  lock.lock();
 }
 
 // Workers that run dry tell the manager, as long as there is something that could be given to them.
@@ -291,7 +312,7 @@ void PoolCore::update_backlog() noexcept {
 
 // A call was sent ahead to a worker that is still busy, and another worker is idle: takes the call
 // back into the queue.
-void PoolCore::steal() noexcept {
+void PoolCore::steal(Lock& lock) noexcept {
   if (idle_.empty() || queued_ != 0) return;
   PoolWorker* victim = nullptr;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
@@ -315,7 +336,7 @@ void PoolCore::steal() noexcept {
     }
     node->place = channel;
     node->unpin(JobNode::Phase::queued);
-    return put_back(*node);
+    return put_back(lock, *node);
   }
 }
 
@@ -351,6 +372,11 @@ bool PoolCore::try_recall(PoolWorker& worker, std::uint32_t slot) noexcept {
 void PoolCore::take_out(PoolWorker& worker, std::uint32_t slot) noexcept {
   unreserve(worker, slot);
   update_backlog();
+  if (worker.outstanding != 0 || surplus_ == 0) return;
+  // Calls that were sent ahead to others could go to this one. Awake, it will say so before it
+  // sleeps. seq_cst: pairs with the worker's fence between `asleep` and its look at `backlog`.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (worker.region->header.asleep.load(std::memory_order_relaxed) != 0) wake_manager();
 }
 
 PoolWorker::Call* PoolCore::find(const JobNode& node, PoolWorker*& worker,
@@ -392,7 +418,10 @@ void PoolCore::interrupt(JobNode& node) noexcept {
   PoolWorker* worker = nullptr;
   std::uint32_t slot = 0;
   PoolWorker::Call* call = find(node, worker, slot);
-  if (call == nullptr) return;
+  if (call == nullptr) {
+    node.unwanted = true;  // its worker is being buried, or its result is on its way
+    return;
+  }
   if (!call->takes_token || options_.cancel_grace.count() <= 0) return kill(*worker, slot);
   call->kill_at = saturating_add(Clock::now(), options_.cancel_grace);
   // release: the worker's second thread, woken by the count, sees the slot's word.

@@ -45,6 +45,20 @@ int milliseconds_until(std::optional<TimePoint> when) noexcept {
   return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, 60'000));
 }
 
+/// What a slot was when its worker died. A worker that is not quite dead yet, because its zygote died
+/// first, cannot move it on from there.
+SlotState claim(std::atomic<SlotState>& state) noexcept {
+  SlotState found = state.load(std::memory_order_acquire);
+  for (;;) {
+    SlotState next = found;
+    if (found == SlotState::queued) next = SlotState::empty;
+    if (found == SlotState::running) next = SlotState::killing;
+    if (next == found || state.compare_exchange_weak(found, next, std::memory_order_acq_rel)) {
+      return found;
+    }
+  }
+}
+
 std::string name_of_signal(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal);
@@ -131,7 +145,7 @@ void PoolCore::manage() noexcept {
       while (starts_wanted_ != 0 && !broken_ && Clock::now() >= next_start_) start_worker(lock);
       kill_what_is_due();
       if (queued_ != 0) pump(lock);
-      steal();
+      steal(lock);
       if (queued_ != 0) pump(lock);
       retire_idle();
       if (stopping_ && workers_.empty() && queued_ == 0 && settling_ == 0) break;
@@ -150,10 +164,7 @@ void PoolCore::manage() noexcept {
     }
     ::poll(polled.data(), polled.size(), waiting ? 0 : milliseconds_until(deadline));
     for (std::size_t i = 1; i < polled.size(); ++i) {
-      std::uint64_t count = 0;
-      if (polled[i].revents != 0) {
-        static_cast<void>(!::read(polled[i].fd, &count, sizeof count));
-      }
+      if (polled[i].revents != 0) take_event(channels[i - 1]);
     }
     for (const std::uint32_t channel : channels) collect(channel);
     if (polled[0].revents != 0) {
@@ -167,6 +178,16 @@ void PoolCore::manage() noexcept {
   ended_flag_.store(true, std::memory_order_release);
   manager_runs_ = false;
   ended_.notify_all();
+}
+
+// The manager.
+void PoolCore::take_event(std::uint32_t channel) noexcept {
+  std::uint64_t count = 0;
+  const int event = homes_[channel].event.get();
+  if (::read(event, &count, sizeof count) < 0) return;
+  const Lock lock(mutex_);
+  // It was for the loop, which began to run meanwhile.
+  if (homes_[channel].attached && !stopping_) static_cast<void>(!::write(event, &count, sizeof count));
 }
 
 // With the lock, which it lets go of while it asks the zygote.
@@ -305,20 +326,21 @@ void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
   for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
     PoolWorker::Call& call = worker->calls[slot];
     if (call.node == nullptr) continue;
-    const SlotState state =
-        worker->region->slots[slot].state.load(std::memory_order_acquire);
-    if (state == SlotState::done) {
-      results.emplace_back();
-      if (!extract(worker, slot, results.back())) results.pop_back();
-      continue;
-    }
-    JobNode* node = std::exchange(call.node, nullptr);
-    if (state == SlotState::running) {
-      running.push_back(node);
-    } else if (state == SlotState::killing) {
-      killed.push_back(node);
-    } else {
-      waiting.push_back({call.number, {node, call.channel}});
+    switch (claim(worker->region->slots[slot].state)) {
+      case SlotState::done:
+        results.emplace_back();
+        if (!extract(worker, slot, results.back())) results.pop_back();
+        break;
+      case SlotState::running:
+        running.push_back(std::exchange(call.node, nullptr));
+        break;
+      case SlotState::killing:
+        killed.push_back(std::exchange(call.node, nullptr));
+        break;
+      case SlotState::queued:
+      case SlotState::empty:
+        waiting.push_back({call.number, {std::exchange(call.node, nullptr), call.channel}});
+        break;
     }
   }
   // The newest first, so that the oldest ends up in front.
@@ -353,12 +375,17 @@ void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
     }
   }
   lock.lock();
-  settling_ -= settled;
   for (const auto& [node, channel] : moved) {
     node->place = channel;
+    const bool unwanted = node->unwanted || !worker->initialized;
     node->unpin(JobNode::Phase::queued);
-    put_back(*node);
+    if (unwanted) {
+      drop(lock, *node);
+    } else {
+      put_back(lock, *node);
+    }
   }
+  settling_ -= settled;
   if (failed_start && status.has_value()) {
     start_failed(lock, nullptr, crash_error(*worker, std::string(), status));
   }
@@ -372,9 +399,12 @@ void PoolCore::break_pool(Lock& lock, std::exception_ptr error) noexcept {
   JobQueue orphans;
   take_all_that_wait(orphans);
   const std::exception_ptr reason = broken_error();
-  lock.unlock();
-  while (Job job = orphans.pop()) job.fail(reason);
-  lock.lock();
+  // Popped with the lock, with which withdraw() looks at them.
+  while (Job job = orphans.pop()) {
+    lock.unlock();
+    job.fail(reason);
+    lock.lock();
+  }
 }
 
 // With the lock.
@@ -473,11 +503,15 @@ bool PoolCore::stop(const ShutdownOptions& how) {
   {
     Lock lock(mutex_);
     stopping_ = true;
-    if (how.cancel_pending) take_all_that_wait(cancelled);
+    if (how.cancel_pending) {
+      cancel_rest_ = true;
+      take_all_that_wait(cancelled);
+    }
     wake_manager();
-    if (!cancelled.empty()) {
+    // Popped with the lock, with which withdraw() looks at them.
+    while (Job job = cancelled.pop()) {
       lock.unlock();
-      while (Job job = cancelled.pop()) job.cancel();
+      job.cancel();
       lock.lock();
     }
     if (!how.wait) return true;

@@ -138,8 +138,6 @@ std::optional<std::uint32_t> Worker::next() {
   while (!has_work()) {
     if (region_->header.retire.load(std::memory_order_acquire) != 0) return std::nullopt;
     if (const WorkerSpin turn; turn && spin_.until([this] { return has_work(); })) break;
-    // Others have calls that wait: ask for one before going to sleep.
-    if (region_->header.backlog.load(std::memory_order_relaxed) != 0) write_event(0);
     sleep();
   }
   const std::uint32_t index =
@@ -157,6 +155,8 @@ void Worker::sleep() {
   // seq_cst: pairs with the program's fence between writing the tail and reading `asleep`: one of
   // the two sees the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Others have calls that wait: ask for one.
+  if (region_->header.backlog.load(std::memory_order_relaxed) != 0) write_event(0);
   while (!has_work() && region_->header.retire.load(std::memory_order_acquire) == 0 &&
          asleep.load(std::memory_order_acquire) != 0) {
     futex_wait(asleep, 1);

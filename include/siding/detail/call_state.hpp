@@ -121,8 +121,8 @@ class CallState final : public ValueState<T>, public JobNode {
         return true;
       }
       if (this->pin()) return cancel_away(is_loop_call);
-      // Queued again: an executor has moved it from one process to another.
-    } while (phase.load(std::memory_order_acquire) == Phase::queued);
+      // An executor moves it from one process to another.
+    } while (this->may_be_caught());
     if (!is_loop_call) return false;
     if (!this->move_phase(Phase::running, Phase::abandoned)) return false;
     stop_.request_stop();

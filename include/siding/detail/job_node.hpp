@@ -95,6 +95,7 @@ struct SIDING_EXPORT JobNode : Node {
   JobQueue* queue = nullptr;
   RemoteExecutor* remote = nullptr;  // set before phase away
   std::uint32_t place = 0;           // the executor's own
+  bool unwanted = false;  // the executor's own: interrupted while it was in no process
 
   std::atomic<Phase> phase{Phase::queued};
 
@@ -109,6 +110,12 @@ struct SIDING_EXPORT JobNode : Node {
     phase.store(phase_now, std::memory_order_release);
   }
 
+  /// Whether the call may still be caught: it is queued, or away, or on its way from one to the other.
+  bool may_be_caught() const noexcept {
+    const Phase now = phase.load(std::memory_order_acquire);
+    return now == Phase::queued || now == Phase::encoding || now == Phase::away ||
+           now == Phase::pinned;
+  }
   /// Holds a call that is away, or is just leaving, where it is. False: it is neither.
   bool pin() noexcept;
   /// The same, but gives up where it would have to wait.
