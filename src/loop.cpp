@@ -38,16 +38,17 @@ constexpr std::uint64_t look_period = 32;
 struct Loop::Running {
   explicit Running(Loop& owner) : loop(owner) {
     loop.ring_.enable();  // first, since it may throw
-    current_scheduler = &loop;
+    former = std::exchange(current_scheduler, &loop);
     loop.running_.store(true, std::memory_order_relaxed);
     loop.owner_ = std::this_thread::get_id();
   }
   ~Running() {
     loop.stopping_ = false;
     loop.running_.store(false, std::memory_order_relaxed);
-    current_scheduler = nullptr;
+    current_scheduler = former;
   }
   Loop& loop;
+  Scheduler* former = nullptr;
 };
 
 namespace {
@@ -86,13 +87,17 @@ void Loop::check_open(std::string_view what) const {
   }
 }
 
-void Loop::check_can_run(std::string_view what) const {
-  check_open(what);
+void check_no_loop_runs(std::string_view what) {
   if (current_scheduler != nullptr) {
     throw std::logic_error(fmt::format(
         "{}: a loop is running on this thread already; use co_await or create_task() inside it",
         what));
   }
+}
+
+void Loop::check_can_run(std::string_view what) const {
+  check_open(what);
+  check_no_loop_runs(what);
   if (owner_ != std::thread::id() && owner_ != std::this_thread::get_id()) {
     throw std::logic_error(
         fmt::format("{}: this event loop belongs to the thread that ran it first", what));

@@ -22,6 +22,9 @@ class Executor;
 
 namespace detail {
 
+/// Throws std::logic_error if this thread is running a loop: another one cannot run inside it.
+void check_no_loop_runs(std::string_view what);
+
 /// The engine behind EventLoop: the iteration, the sleep, and the order in which it all ends.
 /// Loop thread only, except `stop`.
 class Loop final : public Scheduler {

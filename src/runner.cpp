@@ -7,6 +7,7 @@
 #include <siding/error.hpp>
 #include <siding/log.hpp>
 
+#include <stdexcept>
 #include <utility>
 
 namespace siding {
@@ -30,9 +31,20 @@ struct Runner::State {
   bool give_up = false;  // a second SIGINT: end without waiting for anything
 };
 
-Runner::Runner(RunOptions options) : state_(std::make_unique<State>(options)) {}
+Runner::Runner(RunOptions options) {
+  // Before there is a loop, which would have to run once more to be ended.
+  detail::check_no_loop_runs("run");
+  state_ = std::make_unique<State>(options);
+}
 
 Runner::~Runner() {
+  if (state_->loop.is_running()) {
+    detail::log(
+        "a runner was destroyed inside its own run; its loop is leaked. Destroy it after run() has "
+        "returned");
+    static_cast<void>(state_.release());  // the run goes on with it
+    return;
+  }
   try {
     close();
   } catch (const std::exception& error) {
@@ -75,6 +87,10 @@ void Runner::run_main(const AnyFuture& main) {
 void Runner::close() {
   State& state = *state_;
   if (state.loop.is_closed()) return;
+  if (detail::current_scheduler != nullptr) {
+    throw std::logic_error(
+        "close: a loop is running on this thread; close a runner after its run() has returned");
+  }
   if (!state.give_up) {
     state.engine.run_until_no_tasks();
     const Future<bool> joined = state.loop.create_task(

@@ -30,7 +30,7 @@ struct RunOptions {
 ///   thread.
 class SIDING_EXPORT Runner {
  public:
-  /// Throws: IoUringUnavailable.
+  /// Throws: IoUringUnavailable; std::logic_error inside a running loop.
   explicit Runner(RunOptions options = {});
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -53,7 +53,8 @@ class SIDING_EXPORT Runner {
 
   EventLoop& loop() noexcept;
 
-  /// Ends it all; the destructor calls it. Idempotent.
+  /// Ends it all; the destructor calls it. Idempotent. Throws: std::logic_error inside a running
+  /// loop, its own or another.
   void close();
 
  private:
