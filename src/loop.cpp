@@ -133,10 +133,8 @@ void Loop::run_until_done(FutureState& state, bool obey_stop) {
 
 void Loop::run_until_no_tasks() {
   const Running running(*this);
-  while (tasks != nullptr) {
-    for (TaskContext* task = tasks; task != nullptr; task = task->next_task) {
-      if (task->cancel_requests() == 0) task->request_cancel("the loop is ending");
-    }
+  while (tasks != nullptr || asked != nullptr) {
+    while (tasks != nullptr) tasks->ask_to_end();
     iterate();
     stopping_ = false;  // a stop() that came late ends nothing here
   }
@@ -238,6 +236,7 @@ void Loop::close() {
   // Each task's outermost frame owns those of its children, so they go root first. Their awaiters
   // take their timers and waiters away, and wait for what other threads still hold.
   while (tasks != nullptr) tasks->abandon();
+  while (asked != nullptr) asked->abandon();
   while (!timers.empty()) timers.pop().refuse();
   refuse_chain(ready.take());
   if (default_executor != nullptr) default_executor->shutdown({.wait = false});

@@ -25,6 +25,12 @@ void TaskContext::request_cancel(std::string_view reason) {
   must_cancel_ = true;
 }
 
+void TaskContext::ask_to_end() {
+  delist();
+  enlist_in(scheduler_.asked);
+  request_cancel("the loop is ending");
+}
+
 std::string TaskContext::cancel_reason() { return future_state().cancel_reason(); }
 
 void TaskContext::throw_cancelled() {

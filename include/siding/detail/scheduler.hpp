@@ -36,7 +36,8 @@ struct Scheduler {
   unsigned hops = hop_budget;      // left for the step that runs now
   TaskContext* current = nullptr;  // the task whose step runs now
   TaskContext* ended = nullptr;    // set by the step that ran a task's frame to its end
-  TaskContext* tasks = nullptr;    // all tasks that have not ended, newest first
+  TaskContext* tasks = nullptr;    // those that have not ended, newest first
+  TaskContext* asked = nullptr;    // as well, but the end of the loop has asked these to end
   TimerHeap timers;
   std::shared_ptr<Inbox> inbox;    // counted: what outlives a loop keeps the inbox, and is refused
   std::size_t offloaded = 0;       // calls and futures of other threads that tasks wait for

@@ -95,6 +95,9 @@ class SIDING_EXPORT TaskContext : public Node {
   /// Requests cancellation: reaches the innermost await, or the next one.
   void request_cancel(std::string_view reason);
 
+  /// The loop is ending: requests cancellation in its name, once for each task.
+  void ask_to_end();
+
   int cancel_requests() const noexcept { return cancel_requests_; }
 
   /// Takes one request back. At none left, a request that was not thrown yet is forgotten.
@@ -116,7 +119,7 @@ class SIDING_EXPORT TaskContext : public Node {
   /// Destroys the frames of a task that will never run again, because its loop is closed.
   virtual void abandon() noexcept = 0;
 
-  TaskContext* next_task = nullptr;  // Scheduler::tasks
+  TaskContext* next_task = nullptr;  // Scheduler::tasks, later Scheduler::asked
   TaskContext** task_link = nullptr;
 
  protected:
@@ -124,11 +127,12 @@ class SIDING_EXPORT TaskContext : public Node {
 
   virtual void end() noexcept = 0;  // takes the outcome out of the frame and destroys it
 
-  void enlist() noexcept {
-    next_task = scheduler_.tasks;
-    task_link = &scheduler_.tasks;
+  void enlist() noexcept { enlist_in(scheduler_.tasks); }
+  void enlist_in(TaskContext*& list) noexcept {
+    next_task = list;
+    task_link = &list;
     if (next_task != nullptr) next_task->task_link = &next_task;
-    scheduler_.tasks = this;
+    list = this;
   }
   void delist() noexcept {
     *task_link = next_task;
