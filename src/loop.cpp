@@ -112,23 +112,53 @@ void Loop::run_forever() {
 }
 
 void Loop::run_until_done(FutureState& state, bool obey_stop) {
+  // On the heap, since an error of the ring may end this function while it is on its way here.
   struct Done final : FutureWaiter {
-    void run() noexcept override { over = true; }
-    void refuse() noexcept override {}
+    void run() noexcept override {
+      over = true;
+      let_go();
+    }
+    void refuse() noexcept override { let_go(); }
+    void let_go() noexcept {
+      if (--holders == 0) delete this;
+    }
+    int holders = 1;
     bool over = false;
   };
-  Done done;
-  done.home = inbox.get();
-  if (!state.add_waiter(done)) return;
+  struct Wait {
+    explicit Wait(FutureState& awaited) : state(awaited), done(new Done) {}
+    ~Wait() {
+      leave();
+      done->let_go();
+    }
+    bool begin() noexcept {
+      linked = state.add_waiter(*done);
+      if (linked) ++done->holders;
+      return linked;
+    }
+    // False: it has come, or is on its way.
+    bool leave() noexcept {
+      if (!linked || !state.remove_waiter(*done)) return false;
+      linked = false;
+      done->let_go();
+      return true;
+    }
+    FutureState& state;
+    Done* const done;
+    bool linked = false;
+  };
+  Wait wait(state);
+  wait.done->home = inbox.get();
+  if (!wait.begin()) return;
   const Running running(*this);
-  while (!done.over && !stopping_) {
+  while (!wait.done->over && !stopping_) {
     iterate();
     if (!obey_stop) stopping_ = false;
   }
-  if (done.over) return;
-  while (!state.remove_waiter(done) && !done.over) iterate();
-  if (done.over) return;
-  throw InvalidStateError("the event loop was stopped before the task had ended");
+  while (!wait.done->over && !wait.leave()) iterate();
+  if (!wait.done->over) {
+    throw InvalidStateError("the event loop was stopped before the task had ended");
+  }
 }
 
 void Loop::run_until_no_tasks() {
