@@ -42,14 +42,15 @@ namespace detail {
 
 /// Throws std::invalid_argument if `count` is 0.
 SIDING_EXPORT void check_something_to_wait_for(std::size_t count);
+[[noreturn]] SIDING_EXPORT void throw_waited_twice();
 SIDING_EXPORT MultiWait::Until until(ReturnWhen return_when) noexcept;
 
 template <class F>
 class WaitAwaiter {
  public:
   WaitAwaiter(std::vector<F>& futures, const WaitOptions& options)
-      : futures_(futures),
-        wait_(std::vector<AnyFuture>(futures.begin(), futures.end()), until(options.return_when),
+      : futures_(std::exchange(futures, {})),
+        wait_(std::vector<AnyFuture>(futures_.begin(), futures_.end()), until(options.return_when),
               MultiWait::OnCancelled::detach, options.timeout) {}
 
   bool await_ready() const noexcept { return false; }
@@ -67,7 +68,7 @@ class WaitAwaiter {
   }
 
  private:
-  std::vector<F>& futures_;
+  std::vector<F> futures_;
   MultiWait wait_;
 };
 
@@ -86,7 +87,12 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
     std::erase_if(futures_, [&seen](const F& future) { return !seen.insert(future).second; });
   }
 
-  detail::WaitAwaiter<F> operator co_await() { return {futures_, options_}; }
+  /// A second await throws InvalidStateError.
+  detail::WaitAwaiter<F> operator co_await() {
+    // What is awaited, or moved from, leaves no futures behind.
+    if (futures_.empty()) detail::throw_waited_twice();
+    return {futures_, options_};
+  }
 
  private:
   std::vector<F> futures_;
