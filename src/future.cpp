@@ -41,7 +41,10 @@ void FutureAwaiterBase::let_go() noexcept {
   state_->release();
 }
 
-bool FutureAwaiterBase::start() noexcept {
+bool FutureAwaiterBase::start() {
+  if (state_->origin() == FutureState::Origin::task && state_ == &context_->future_state()) {
+    throw_awaits_itself();
+  }
   Scheduler& scheduler = context_->scheduler();
   home = scheduler.inbox.get();
   state_->retain();
@@ -73,6 +76,11 @@ bool FutureAwaiterBase::cancel() noexcept {
   } catch (const std::bad_alloc&) {
     // The future could not be asked; then at least the wait ends.
   }
+  return give_up();
+}
+
+bool FutureAwaiterBase::give_up() noexcept {
+  if (cancelled_) return false;
   if (!state_->remove_waiter(*this)) return false;  // done: its value is on the way
   cancelled_ = true;
   context_->scheduler().ready.push(*this);

@@ -164,7 +164,8 @@ void Loop::run_until_done(FutureState& state, bool obey_stop) {
 void Loop::run_until_no_tasks() {
   const Running running(*this);
   while (tasks != nullptr || asked != nullptr) {
-    while (tasks != nullptr) tasks->ask_to_end();
+    // One wave at a time: a task that is asked passes it on, and what it reaches is not asked again.
+    while (tasks != nullptr && put_off == 0) tasks->ask_to_end();
     iterate();
     stopping_ = false;  // a stop() that came late ends nothing here
   }

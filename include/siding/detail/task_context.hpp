@@ -6,6 +6,7 @@
 #include <siding/export.hpp>
 
 #include <coroutine>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,10 @@ class Suspension {
   /// the next suspension point, and the value that is on its way is delivered. Must not resume the
   /// task itself: posts it.
   virtual bool cancel() noexcept = 0;
+
+  /// Ends the wait without passing the request on to what is waited for: the request has come from
+  /// there, so that each waits for the other. Result as `cancel`.
+  virtual bool give_up() noexcept { return cancel(); }
 
  protected:
   Suspension() = default;
@@ -142,9 +147,23 @@ class SIDING_EXPORT TaskContext : public Node {
   Scheduler& scheduler_;
   std::coroutine_handle<> resume_point_;
   Suspension* suspension_ = nullptr;
+
+ private:
+  void pass_cancel_on() noexcept;
+  bool put_cancel_off() noexcept;
+  void resume_cancel(std::uint64_t wave, bool ending) noexcept;
+
+  std::uint64_t wave_ = 0;  // the wave that this task is passing on, or whose rest was put off
   int cancel_requests_ = 0;
+
+ protected:
   bool must_cancel_ = false;
+
+ private:
+  bool asked_to_end_ = false;
 };
+
+[[noreturn]] SIDING_EXPORT void throw_awaits_itself();
 
 /// The context of the coroutine behind `handle`, which must be one of siding's.
 template <class Promise>
