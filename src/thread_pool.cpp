@@ -107,6 +107,8 @@ struct ThreadPool::Core {
   Job next_job(Worker& self) noexcept;
   bool stop(const ShutdownOptions& how);
   std::exception_ptr broken_error() const;
+  template <class Settle>
+  void settle_queue(Settle settle);
 
   ThreadPoolOptions options;
   std::size_t max_workers = 0;
@@ -119,6 +121,7 @@ struct ThreadPool::Core {
   Worker* idle = nullptr;
   std::size_t alive = 0;  // workers that have not ended
   bool stopping = false;
+  bool dropping = false;      // what is queued is being cancelled: no worker starts it any more
   std::exception_ptr broken;  // what the initializer threw
 };
 
@@ -219,15 +222,29 @@ bool ThreadPool::Core::initialize() noexcept {
   } catch (...) {
     detail::log_error("the initializer of a thread pool threw; the pool is broken",
                       std::current_exception(), options.thread_name_prefix);
-    JobQueue orphans;
     {
       const std::lock_guard lock(mutex);
       if (!broken) broken = std::current_exception();
-      while (Job job = queue.pop()) orphans.push(std::move(job));
       for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
     }
-    while (Job job = orphans.pop()) job.fail(broken_error());
+    settle_queue([this](Job job) { job.fail(broken_error()); });
     return false;
+  }
+}
+
+// Any thread, without the lock. Takes the queued jobs one by one: each stays in the queue, where
+// withdraw() looks for it, until it is taken under the lock; and it is settled without the lock,
+// since that may run callbacks.
+template <class Settle>
+void ThreadPool::Core::settle_queue(Settle settle) {
+  for (;;) {
+    Job job;
+    {
+      const std::lock_guard lock(mutex);
+      job = queue.pop();
+    }
+    if (!job) return;
+    settle(std::move(job));
   }
 }
 
@@ -248,7 +265,9 @@ std::exception_ptr ThreadPool::Core::broken_error() const {
 Job ThreadPool::Core::next_job(Worker& self) noexcept {
   {
     const std::lock_guard lock(mutex);
-    if (Job job = queue.pop()) return job;
+    if (!dropping && !broken) {
+      if (Job job = queue.pop()) return job;
+    }
     if (stopping || broken) return Job();
     self.below = idle;
     idle = &self;
@@ -266,19 +285,16 @@ bool ThreadPool::Core::stop(const ShutdownOptions& how) {
         "a thread pool cannot be shut down with wait = true from one of its own workers: it would "
         "wait for itself");
   }
-  JobQueue cancelled;
   std::vector<std::unique_ptr<Worker>> finished;
   bool all_ended = true;
   {
     std::unique_lock lock(mutex);
     stopping = true;
     for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
-    if (how.cancel_pending) {
-      while (Job job = queue.pop()) cancelled.push(std::move(job));
-    }
-    if (!cancelled.empty()) {
+    if (how.cancel_pending && !queue.empty()) {
+      dropping = true;
       lock.unlock();
-      while (Job job = cancelled.pop()) job.cancel();
+      settle_queue([](Job job) { job.cancel(); });
       lock.lock();
     }
     if (!how.wait) return true;
