@@ -97,7 +97,8 @@ template <class... A>
 Task<std::tuple<slot_t<await_result_t<A>>...>> gather_tuple(GatherOptions options,
                                                             A... awaitables) {
   (check_startable(awaitables), ...);
-  std::tuple futures(started(awaitables)...);
+  // In braces they are started in order; the arguments of a call need not be.
+  std::tuple<Future<await_result_t<A>>...> futures{started(awaitables)...};
   std::vector<AnyFuture> children = std::apply(
       [](const auto&... future) { return std::vector<AnyFuture>{future...}; }, futures);
   co_await join_children(std::move(children), options.on_error);
