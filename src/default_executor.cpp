@@ -51,7 +51,8 @@ void keep_for_good(std::shared_ptr<Executor> executor) {
 
 Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
   loop_->default_executor_ended = true;
-  const std::shared_ptr<Executor> executor = std::exchange(loop_->default_executor, nullptr);
+  // It stays where it is until it has ended: a second shutdown meanwhile waits for it as well.
+  const std::shared_ptr<Executor> executor = loop_->default_executor;
   if (executor == nullptr) co_return true;
   OneShotThread thread;
   bool ended = false;
@@ -60,7 +61,11 @@ Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
   } catch (const std::system_error&) {
     ended = end_executor(executor.get(), limit);  // no thread can be had: then here
   }
-  if (!ended) keep_for_good(executor);
+  if (ended) {
+    loop_->default_executor.reset();
+  } else {
+    keep_for_good(executor);
+  }
   co_return ended;
 }
 

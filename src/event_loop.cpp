@@ -33,6 +33,11 @@ void EventLoop::set_exception_handler(std::function<void(const ErrorReport& repo
 
 std::shared_ptr<Executor> EventLoop::set_default_executor(std::shared_ptr<Executor> executor) {
   loop_->check_open("set_default_executor");
+  if (loop_->default_executor_ended) {
+    throw ShutdownError(
+        "set_default_executor: the default executor of this loop was shut down, and there will be no "
+        "other; name another executor in the call");
+  }
   return std::exchange(loop_->default_executor, std::move(executor));
 }
 

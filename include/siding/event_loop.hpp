@@ -123,12 +123,14 @@ class SIDING_EXPORT EventLoop {
 
   /// Makes `executor` the one of `to_thread()` and `run_in_executor(nullptr, ...)`. It is shut down
   /// with the loop by `run()` and `Runner`. The one before, if any, is given back and not shut down.
+  /// Throws: LoopClosed; ShutdownError after shutdown_default_executor().
   std::shared_ptr<Executor> set_default_executor(std::shared_ptr<Executor> executor);
   /// The default executor, or null if none was made yet.
   std::shared_ptr<Executor> default_executor() const;
 
   /// Shuts the default executor down without blocking the loop, and waits until its calls have
-  /// ended. Later default calls throw ShutdownError; other executors still work.
+  /// ended. Later default calls throw ShutdownError; other executors still work. A second call waits
+  /// as well.
   ///
   /// Parameters:
   ///   limit  how long to wait at most; none by default.
