@@ -9,6 +9,7 @@
 #include "loop.hpp"
 
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -70,6 +71,18 @@ Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
 }
 
 namespace detail {
+
+void Loop::leave_default_executor() noexcept {
+  if (default_executor == nullptr) return;
+  try {
+    keep_for_good(default_executor);
+    default_executor->shutdown({.wait = false});
+  } catch (...) {
+    // No memory to keep it, or a user's executor that does not want to end: then it is leaked so.
+    static_cast<void>(new (std::nothrow) std::shared_ptr<Executor>(default_executor));
+  }
+  default_executor.reset();
+}
 
 Executor& default_executor(Scheduler& scheduler) {
   Loop& loop = static_cast<Loop&>(scheduler);

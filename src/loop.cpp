@@ -161,14 +161,29 @@ void Loop::run_until_done(FutureState& state, bool obey_stop) {
   }
 }
 
-void Loop::run_until_no_tasks() {
+bool Loop::run_until_no_tasks(Limit limit) {
+  struct Deadline final : TimerNode {
+    explicit Deadline(TimerHeap& heap) noexcept : timers(heap) {}
+    ~Deadline() {
+      if (armed()) timers.disarm(*this);
+    }
+    void due(Scheduler&) noexcept override { passed = true; }
+    void run() noexcept override {}
+    void refuse() noexcept override {}
+    TimerHeap& timers;
+    bool passed = false;
+  };
+  Deadline deadline(timers);
+  if (limit.has_value()) timers.arm(deadline, saturating_add(now(), limit.value()));
   const Running running(*this);
   while (tasks != nullptr || asked != nullptr) {
+    if (deadline.passed && offloaded != 0) return false;
     // One wave at a time: a task that is asked passes it on, and what it reaches is not asked again.
     while (tasks != nullptr && put_off == 0) tasks->ask_to_end();
     iterate();
     stopping_ = false;  // a stop() that came late ends nothing here
   }
+  return true;
 }
 
 void Loop::stop() noexcept {
@@ -277,6 +292,11 @@ void Loop::close() {
     log_error("closing a loop: the kernel still holds operations; their memory is leaked", nullptr,
               {});
   }
+}
+
+void Loop::give_up() noexcept {
+  leave_default_executor();
+  closed_.store(true, std::memory_order_release);
 }
 
 LoopCounters Loop::counters() const noexcept {

@@ -7,7 +7,11 @@
 #include <siding/error.hpp>
 #include <siding/log.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <mutex>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace siding {
@@ -29,6 +33,8 @@ struct Runner::State {
   detail::Loop& engine;
   detail::InterruptWatch interrupts;
   bool give_up = false;  // a second SIGINT: end without waiting for anything
+  bool leaked = false;   // calls that tasks await have not returned in time
+  State* next_kept = nullptr;
 };
 
 Runner::Runner(RunOptions options) {
@@ -52,6 +58,7 @@ Runner::~Runner() {
   } catch (...) {
     detail::log("ending a runner failed");
   }
+  if (state_->leaked) keep_for_good(std::move(state_));
 }
 
 EventLoop& Runner::loop() noexcept { return state_->loop; }
@@ -91,10 +98,18 @@ void Runner::close() {
     throw std::logic_error(
         "close: a loop is running on this thread; close a runner after its run() has returned");
   }
-  if (!state.give_up) {
-    state.engine.run_until_no_tasks();
-    const Future<bool> joined = state.loop.create_task(
-        state.loop.shutdown_default_executor(state.options.executor_join_limit));
+  const Limit limit = state.options.executor_join_limit;
+  const TimePoint begin = Clock::now();
+  if (state.give_up) {
+    if (state.engine.offloaded != 0) return leak("a second SIGINT came");
+    state.engine.leave_default_executor();
+  } else {
+    if (!state.engine.run_until_no_tasks(limit)) return leak("executor_join_limit has passed");
+    Limit rest;
+    if (limit.has_value()) {
+      rest = std::max(limit.value() - (Clock::now() - begin), std::chrono::nanoseconds(0));
+    }
+    const Future<bool> joined = state.loop.create_task(state.loop.shutdown_default_executor(rest));
     state.engine.run_until_done(*detail::FutureAccess::state(joined), false);
     if (!joined.result()) {
       detail::log(
@@ -103,6 +118,22 @@ void Runner::close() {
     }
   }
   state.loop.close();
+}
+
+void Runner::leak(const char* why) {
+  detail::log(std::string("run: ") + why +
+              " while tasks await calls that have not returned; their frames, the loop and the default "
+              "executor are leaked. Let such calls take a std::stop_token, or OnCancel::abandon");
+  state_->engine.give_up();
+  state_->leaked = true;
+}
+
+void Runner::keep_for_good(std::unique_ptr<State> state) noexcept {
+  static std::mutex mutex;
+  static State* kept = nullptr;
+  const std::lock_guard lock(mutex);
+  state->next_kept = std::exchange(kept, state.get());
+  static_cast<void>(state.release());
 }
 
 }  // namespace siding

@@ -15,10 +15,12 @@ namespace siding {
 
 /// How `run()` and `Runner` behave.
 struct RunOptions {
-  /// How long the end waits at most for calls of the default executor; none by default. Past it a
-  /// line goes to the log, and the executor is leaked, since its threads use it.
+  /// How long the end waits at most for calls of the default executor, and for calls that tasks
+  /// which are left still await; none by default. Past it a line goes to the log, and what the calls
+  /// use is leaked: the executor, and where a task awaits one, the loop with the frames of its tasks.
   Limit executor_join_limit{};
-  /// Whether the first SIGINT cancels main and the second ends the run at once. Only on the main
+  /// Whether the first SIGINT cancels main and the second ends the run at once, without waiting for
+  /// calls that run; what these use is leaked, as past executor_join_limit. Only on the main
   /// thread, and only where SIGINT has its default action, which is restored afterwards.
   bool handle_sigint = true;
 };
@@ -62,6 +64,9 @@ class SIDING_EXPORT Runner {
   void run_main(const AnyFuture& main);
 
   struct State;
+  void leak(const char* why);
+  static void keep_for_good(std::unique_ptr<State> state) noexcept;
+
   std::unique_ptr<State> state_;
 };
 
