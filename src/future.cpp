@@ -13,7 +13,7 @@ std::exception_ptr AnyFuture::exception() const {
 }
 
 void AnyFuture::check_done() const {
-  if (!done()) {
+  if (!some().done()) {
     throw InvalidStateError(
         "the future is not done yet: await it, or get() it on a plain thread");
   }
@@ -28,6 +28,12 @@ AnyFuture current_task() {
 }
 
 namespace detail {
+
+void throw_no_future() {
+  throw InvalidStateError(
+      "this future is empty: it was moved from, or nothing was ever assigned to it; copy a handle "
+      "before you move it");
+}
 
 void FutureAwaiterBase::let_go() noexcept {
   if (on_the_way_) {

@@ -78,6 +78,9 @@ Future<await_result_t<A>> started(A& awaitable) {
 template <class A>
 void check_startable(const A& awaitable) {
   if constexpr (is_task<A>) TaskFrame::check_unstarted(awaitable);
+  if constexpr (future_like<A>) {
+    if (!awaitable.valid()) throw_no_future();
+  }
 }
 
 template <class T>

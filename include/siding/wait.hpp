@@ -83,6 +83,9 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
   WaitOp(std::vector<F> futures, WaitOptions options)
       : futures_(std::move(futures)), options_(options) {
     detail::check_something_to_wait_for(futures_.size());
+    for (const F& future : futures_) {
+      if (!future.valid()) detail::throw_no_future();
+    }
     std::unordered_set<AnyFuture> seen;
     std::erase_if(futures_, [&seen](const F& future) { return !seen.insert(future).second; });
   }
@@ -107,7 +110,8 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
 ///   options  when to return, and a timeout; last for a range, first otherwise.
 /// Returns: `done` and `pending`, each in the order given. A timeout is no error, and nothing is
 ///   cancelled by it.
-/// Throws: std::invalid_argument at the call if there is none; Cancelled.
+/// Throws: at the call std::invalid_argument if there is none, InvalidStateError if one is empty;
+///   Cancelled.
 /// Thread safety: await on a loop's thread.
 /// Cancellation: ends the wait; the futures go on.
 template <detail::future_range R>
