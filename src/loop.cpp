@@ -99,8 +99,10 @@ void Loop::check_can_run(std::string_view what) const {
   check_open(what);
   check_no_loop_runs(what);
   if (owner_ != std::thread::id() && owner_ != std::this_thread::get_id()) {
-    throw std::logic_error(
-        fmt::format("{}: this event loop belongs to the thread that ran it first", what));
+    throw std::logic_error(fmt::format(
+        "{}: this event loop belongs to the thread that ran it first; run it there, or make a loop "
+        "for each thread",
+        what));
   }
 }
 
@@ -157,7 +159,9 @@ void Loop::run_until_done(FutureState& state, bool obey_stop) {
   }
   while (!wait.done->over && !wait.leave()) iterate();
   if (!wait.done->over) {
-    throw InvalidStateError("the event loop was stopped before the task had ended");
+    throw InvalidStateError(
+        "the event loop was stopped before the task had ended; stop() only what run_forever() runs, "
+        "or run it again");
   }
 }
 
@@ -264,6 +268,21 @@ void Loop::refuse_arrivals() noexcept {
   refuse_chain(chain);
 }
 
+namespace {
+
+// Without waiting; closing a loop cannot fail half-way.
+void stop_quietly(Executor* executor) noexcept {
+  if (executor == nullptr) return;
+  try {
+    executor->shutdown({.wait = false});
+  } catch (...) {
+    log_error("the stop() of a default executor threw while its loop was closed; it must not",
+              std::current_exception(), {});
+  }
+}
+
+}  // namespace
+
 void Loop::close() {
   if (closed()) return;
   if (running() || current_scheduler == this) {
@@ -285,7 +304,7 @@ void Loop::close() {
   while (asked != nullptr) asked->abandon();
   while (!timers.empty()) timers.pop().refuse();
   refuse_chain(ready.take());
-  if (default_executor != nullptr) default_executor->shutdown({.wait = false});
+  stop_quietly(default_executor.get());
   default_executor.reset();
   refuse_chain(inbox->close());
   if (!ring_.close()) {

@@ -4,11 +4,13 @@
 #include "interrupt.hpp"
 #include "loop.hpp"
 
+#include <siding/detail/error_report.hpp>
 #include <siding/error.hpp>
 #include <siding/log.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -53,10 +55,11 @@ Runner::~Runner() {
   }
   try {
     close();
-  } catch (const std::exception& error) {
-    detail::log(error.what());
   } catch (...) {
-    detail::log("ending a runner failed");
+    detail::log_error(
+        "ending a run failed; call Runner::close() to catch this error (it may be from the stop() of "
+        "an executor)",
+        std::current_exception(), {});
   }
   if (state_->leaked) keep_for_good(std::move(state_));
 }

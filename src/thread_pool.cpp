@@ -167,7 +167,9 @@ void ThreadPool::Core::enqueue(Job job) {
     const std::lock_guard lock(mutex);
     if (broken) std::rethrow_exception(broken_error());
     if (stopping) {
-      throw ShutdownError("the thread pool was shut down and takes no more work");
+      throw ShutdownError(
+          "the thread pool was shut down and takes no more work; submit before shutdown(), or make "
+          "a new pool");
     }
     if (idle != nullptr) {
       woken = idle;
@@ -194,6 +196,12 @@ void ThreadPool::Core::start_worker() {
     }
     workers.push_back(std::move(worker));
     ++alive;
+  } catch (const std::system_error& error) {
+    if (!workers.empty()) return;
+    throw std::system_error(
+        error.code(),
+        "the thread pool could not start a thread (see the limits of threads: ulimit -u, pids.max of "
+        "the control group, kernel.threads-max; or memory is short)");
   } catch (...) {
     if (workers.empty()) throw;
   }
@@ -253,8 +261,9 @@ std::exception_ptr ThreadPool::Core::broken_error() const {
     std::rethrow_exception(broken);
   } catch (...) {
     try {
-      std::throw_with_nested(BrokenExecutor("the thread pool is broken: its initializer threw: " +
-                                            detail::describe(std::current_exception())));
+      std::throw_with_nested(BrokenExecutor(
+          "the thread pool is broken, make a new one: its initializer threw: " +
+          detail::describe(std::current_exception())));
     } catch (...) {
       return std::current_exception();
     }
@@ -283,7 +292,7 @@ bool ThreadPool::Core::stop(const ShutdownOptions& how) {
   if (how.wait && current_pool == this) {
     throw InvalidStateError(
         "a thread pool cannot be shut down with wait = true from one of its own workers: it would "
-        "wait for itself");
+        "wait for itself; use {.wait = false} there, or shut it down on another thread");
   }
   std::vector<std::unique_ptr<Worker>> finished;
   bool all_ended = true;

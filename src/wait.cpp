@@ -8,7 +8,10 @@
 namespace siding::detail {
 
 void check_something_to_wait_for(std::size_t count) {
-  if (count == 0) throw std::invalid_argument("wait: there is no future to wait for");
+  if (count == 0) {
+    throw std::invalid_argument(
+        "wait: there is no future to wait for; leave wait() out where the range is empty");
+  }
 }
 
 void throw_waited_twice() {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 
 #include "support/leak_guard.hpp"
 #include "support/log_capture.hpp"
@@ -102,7 +103,7 @@ TEST_SUITE("run() inside a running loop") {
 
     CHECK_THROWS_AS(left.result(), siding::LoopClosed);
     REQUIRE(log.lines().size() == 1);
-    CHECK(log.lines()[0] == close_refused);
+    CHECK(log.lines()[0].find(close_refused) != std::string::npos);
   }
 }
 
