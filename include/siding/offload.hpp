@@ -40,6 +40,10 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
  public:
   using value_type = typename Call::result_type;
   static constexpr bool guarded = G;
+  static_assert(detail::fits_in_frame<Call>,
+                "an argument that is aligned more strictly than operator new cannot be kept in a "
+                "coroutine's frame, where compilers would misplace it: pass it in a "
+                "std::unique_ptr, or use run_in_executor(), which keeps it on the heap");
 
   template <class... Parts>
   OffloadOp(ExecutorRef executor, const CallOptions& options, std::in_place_t, Parts&&... parts)
