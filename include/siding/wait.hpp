@@ -132,5 +132,14 @@ template <detail::future_like... F>
 WaitOp<detail::common_future_t<F...>> wait(const F&... futures) {
   return siding::wait(WaitOptions{}, futures...);
 }
+/// Tasks have to be started first.
+template <class R>
+  requires(!detail::future_range<R> && std::ranges::input_range<R> &&
+           Awaitable<std::ranges::range_value_t<R>>)
+void wait(R&&, WaitOptions = {}) {
+  static_assert(sizeof(R) == 0,
+                "wait() takes futures, of what runs already: start the tasks with create_task(), or "
+                "use gather(), which starts them");
+}
 
 }  // namespace siding
