@@ -242,7 +242,7 @@ void Loop::sleep() {
 
 // Not past a timer.
 bool Loop::may_spin(std::optional<TimePoint> due) const noexcept {
-  return !due.has_value() || *due > now() + spin_length_;
+  return !due.has_value() || *due > saturating_add(now(), spin_length_);
 }
 
 TimePoint Loop::coalesced(TimePoint due) const noexcept {
