@@ -47,9 +47,12 @@ Runner::Runner(RunOptions options) {
 
 Runner::~Runner() {
   if (state_->loop.is_running()) {
-    detail::log(
-        "a runner was destroyed inside its own run; its loop is leaked. Destroy it after run() has "
-        "returned");
+    // Inside its own run, or in a child that was forked inside it.
+    if (!state_->engine.ring().forked()) {
+      detail::log(
+          "a runner was destroyed inside its own run; its loop is leaked. Destroy it after run() has "
+          "returned");
+    }
     static_cast<void>(state_.release());  // the run goes on with it
     return;
   }
@@ -97,6 +100,7 @@ void Runner::run_main(const AnyFuture& main) {
 void Runner::close() {
   State& state = *state_;
   if (state.loop.is_closed()) return;
+  if (state.engine.ring().forked()) return state.loop.close();  // all else is the parent's
   if (detail::current_scheduler != nullptr) {
     throw std::logic_error(
         "close: a loop is running on this thread; close a runner after its run() has returned");
