@@ -85,7 +85,8 @@ TEST_SUITE("the text of an error") {
     };
     const siding_test::LogCapture log;
     siding::run([]() -> Task<> {
-      siding::EventLoop::current().set_default_executor(std::make_shared<Unstoppable>());
+      static_cast<void>(
+          siding::EventLoop::current().set_default_executor(std::make_shared<Unstoppable>()));
       co_return;
     });
 

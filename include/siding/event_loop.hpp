@@ -125,6 +125,8 @@ class SIDING_EXPORT EventLoop {
   /// Makes `executor` the one of `to_thread()` and `run_in_executor(nullptr, ...)`. It is shut down
   /// with the loop by `run()` and `Runner`. The one before, if any, is given back and not shut down.
   /// Throws: LoopClosed; ShutdownError after shutdown_default_executor().
+  [[nodiscard("it gives back the executor before it: nobody else shuts that down, and dropping the "
+              "last handle to a pool blocks until its calls have ended")]]
   std::shared_ptr<Executor> set_default_executor(std::shared_ptr<Executor> executor);
   /// The default executor, or null if none was made yet.
   std::shared_ptr<Executor> default_executor() const;
