@@ -114,28 +114,34 @@ void post_call(Scheduler& scheduler, Fn&& fn) {
 /// Thread safety: loop thread only.
 class SIDING_EXPORT TimerHandle {
  public:
-  TimerHandle(const TimerHandle& other) noexcept : call_(other.call_) { call_->retain(); }
-  TimerHandle(TimerHandle&& other) noexcept : TimerHandle(std::as_const(other)) {}
-  TimerHandle& operator=(const TimerHandle& other) noexcept {
-    other.call_->retain();
-    call_->release();
-    call_ = other.call_;
+  /// A handle to no call, to be assigned to: nothing to cancel, and never due.
+  TimerHandle() noexcept = default;
+  TimerHandle(const TimerHandle& other) noexcept : call_(other.call_) {
+    if (call_ != nullptr) call_->retain();
+  }
+  TimerHandle(TimerHandle&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+  TimerHandle& operator=(TimerHandle other) noexcept {
+    std::swap(call_, other.call_);
     return *this;
   }
-  ~TimerHandle() { call_->release(); }
+  ~TimerHandle() {
+    if (call_ != nullptr) call_->release();
+  }
 
   /// Takes the call back and destroys its function; without effect if it has run.
-  void cancel() noexcept { call_->cancel(); }
+  void cancel() noexcept {
+    if (call_ != nullptr) call_->cancel();
+  }
   /// Whether it was taken back before it ran.
-  bool cancelled() const noexcept { return call_->cancelled(); }
+  bool cancelled() const noexcept { return call_ != nullptr && call_->cancelled(); }
   /// When it is due; the time of scheduling for call_soon().
-  TimePoint when() const noexcept { return call_->when(); }
+  TimePoint when() const noexcept { return call_ != nullptr ? call_->when() : TimePoint::max(); }
 
   /// Not for users: made by EventLoop.
   explicit TimerHandle(detail::ScheduledCall& call) noexcept : call_(&call) { call.retain(); }
 
  private:
-  detail::ScheduledCall* call_;
+  detail::ScheduledCall* call_ = nullptr;
 };
 
 namespace detail {
