@@ -124,6 +124,8 @@ class SIDING_EXPORT EventLoop {
 
   /// Makes `executor` the one of `to_thread()` and `run_in_executor(nullptr, ...)`. It is shut down
   /// with the loop by `run()` and `Runner`. The one before, if any, is given back and not shut down.
+  /// So a pool that several loops have as their default ends with the first of their runs: where
+  /// loops share a pool, name it in the calls, `offload(pool, ...)`.
   /// Throws: LoopClosed; ShutdownError after shutdown_default_executor().
   [[nodiscard("it gives back the executor before it: nobody else shuts that down, and dropping the "
               "last handle to a pool blocks until its calls have ended")]]

@@ -168,8 +168,9 @@ class Future : public AnyFuture {
   ///
   /// Parameters:
   ///   limit  how long to wait at most; none by default.
-  /// Throws: TimeoutError if it is late (the future stays usable); WouldBlockLoop on the thread of
-  ///   a running loop, unless the future is done.
+  /// Throws: what the work threw; Cancelled, which is no std::exception, if it was cancelled;
+  ///   TimeoutError if it is late (the future stays usable); WouldBlockLoop on the thread of a
+  ///   running loop, unless the future is done.
   detail::stored_cref_t<T> get(Limit limit = {}) const& {
     some().wait_blocking(limit);
     return state().view();

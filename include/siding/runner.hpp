@@ -40,7 +40,8 @@ class SIDING_EXPORT Runner {
 
   /// Runs the loop until `main` has ended, and gives what it returned or throws what it threw.
   /// Throws: std::logic_error inside a running loop; then `main` is destroyed unstarted.
-  ///   Interrupted if SIGINT came and main ended by it.
+  ///   Interrupted if SIGINT came and main ended by it; Cancelled, which is no std::exception, if
+  ///   main ended cancelled otherwise.
   template <class T>
   T run(Task<T> main) {
     check_can_run();
@@ -77,8 +78,9 @@ class SIDING_EXPORT Runner {
 ///
 /// Parameters:
 ///   main  a task, or a callable that returns one, which is kept alive until it has ended.
-/// Returns: what `main` returns. Throws: what `main` throws; IoUringUnavailable; Interrupted;
-///   std::logic_error inside a running loop, before anything else happens.
+/// Returns: what `main` returns. Throws: what `main` throws; Cancelled, which is no std::exception,
+///   if main ended cancelled; IoUringUnavailable; Interrupted; std::logic_error inside a running loop,
+///   before anything else happens; InvalidStateError if `main` was moved from or awaited before.
 /// Blocks the calling thread.
 template <class T>
 T run(Task<T> main, RunOptions options = {}) {
