@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -58,7 +59,8 @@ struct Ending {
       keep_for_good(executor);
       executor->shutdown({.wait = false});
     } catch (...) {
-      // No memory to keep it, or a user's executor that does not want to end.
+      // No memory to keep it, or a user's executor that does not want to end: then it is leaked so.
+      static_cast<void>(new (std::nothrow) std::shared_ptr<Executor>(executor));
     }
   }
 
@@ -77,7 +79,8 @@ void end_executor(Ending* ending, Limit limit) {
 Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
   loop_->default_executor_ended = true;
   if (loop_->default_executor == nullptr) co_return true;
-  Ending ending(std::exchange(loop_->default_executor, nullptr));
+  // It stays where it is until it has ended: a second shutdown meanwhile waits for it as well.
+  Ending ending(loop_->default_executor);
   std::exception_ptr cancelled;
   // Again if it was cancelled before the thread had come to the call.
   while (!ending.called) {
@@ -90,11 +93,16 @@ Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
       end_executor(&ending, limit);  // no thread can be had: then here
     }
   }
+  if (ending.ended) loop_->default_executor.reset();
   if (cancelled) std::rethrow_exception(cancelled);
   co_return ending.ended;
 }
 
 namespace detail {
+
+void Loop::leave_default_executor() noexcept {
+  if (default_executor != nullptr) const Ending without_waiting(std::move(default_executor));
+}
 
 Executor& default_executor(Scheduler& scheduler) {
   Loop& loop = static_cast<Loop&>(scheduler);
