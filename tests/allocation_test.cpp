@@ -108,7 +108,7 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
   TEST_CASE("to_thread and offload: none, with arguments and results of any kind") {
     EventLoop loop;
     const auto pool = one_worker();
-    static_cast<void>(loop.set_default_executor(pool));
+    loop.set_default_executor(pool);
     loop.run_until_complete([&]() -> Task<> {
       const auto plain = co_await allocations_of([]() -> Task<> {
         const int sum = co_await to_thread(add, 1, 2);
@@ -148,7 +148,7 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
 
   TEST_CASE("to_thread, the exceptions that are documented") {
     EventLoop loop;
-    static_cast<void>(loop.set_default_executor(one_worker()));
+    loop.set_default_executor(one_worker());
     loop.run_until_complete([&]() -> Task<> {
       // The state that a token shares with its source.
       const auto token =
@@ -172,7 +172,7 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
   TEST_CASE("run_in_executor: the one of its state, which is recycled") {
     EventLoop loop;
     const auto pool = one_worker();
-    static_cast<void>(loop.set_default_executor(pool));
+    loop.set_default_executor(pool);
     loop.run_until_complete([&]() -> Task<> {
       const auto awaited = co_await allocations_of([&]() -> Task<> {
         const int sum = co_await siding::run_in_executor(pool, add, 1, 2);
@@ -196,7 +196,7 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
   TEST_CASE("run_in_executor: at most one for a call whose future is dropped") {
     EventLoop loop;
     const auto pool = one_worker();
-    static_cast<void>(loop.set_default_executor(pool));
+    loop.set_default_executor(pool);
     loop.run_until_complete([&]() -> Task<> {
       // The worker frees the state, on a list of its own.
       const auto dropped = co_await allocations_of([&]() -> Task<> {

@@ -85,8 +85,7 @@ TEST_SUITE("the text of an error") {
     };
     const siding_test::LogCapture log;
     siding::run([]() -> Task<> {
-      static_cast<void>(
-          siding::EventLoop::current().set_default_executor(std::make_shared<Unstoppable>()));
+      siding::EventLoop::current().set_default_executor(std::make_shared<Unstoppable>());
       co_return;
     });
 

@@ -71,7 +71,7 @@ TEST_SUITE("EventLoop after fork()") {
         [&] { loop.create_task(value_of(1)); },
         [&] { loop.run_until_complete(value_of(1)); },
         [&] { loop.run_forever(); },
-        [&] { static_cast<void>(loop.set_default_executor(nullptr)); },
+        [&] { loop.set_default_executor(nullptr); },
     };
 
     for (std::size_t i = 0; i < uses.size(); ++i) {

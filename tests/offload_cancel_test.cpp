@@ -230,8 +230,8 @@ TEST_SUITE("offload: cancelling a queued call") {
     Work work;
     std::atomic<bool> called{false};
     EventLoop loop;
-    static_cast<void>(loop.set_default_executor(
-        std::make_shared<ThreadPool>(siding::ThreadPoolOptions{.max_workers = 1})));
+    loop.set_default_executor(
+        std::make_shared<ThreadPool>(siding::ThreadPoolOptions{.max_workers = 1}));
 
     loop.run_until_complete([&]() -> Task<> {
       const Future<int> busy =

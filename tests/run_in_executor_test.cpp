@@ -338,7 +338,7 @@ TEST_SUITE("run_in_executor") {
     auto replacement =
         std::make_shared<ThreadPool>(siding::ThreadPoolOptions{.thread_name_prefix = "mine"});
     run([&]() -> Task<> {
-      static_cast<void>(EventLoop::current().set_default_executor(replacement));
+      EventLoop::current().set_default_executor(replacement);
       const auto worker = [] { return std::string(ThreadPool::current_worker_name()); };
       const std::string hot = co_await run_in_executor(nullptr, worker);
       CHECK(hot.starts_with("mine_"));
@@ -353,8 +353,7 @@ TEST_SUITE("run_in_executor") {
     Gate gate;
     std::atomic<bool> returned{false};
     run([&]() -> Task<> {
-      static_cast<void>(
-          EventLoop::current().set_default_executor(std::make_shared<OpensGateAtItsEnd>(gate)));
+      EventLoop::current().set_default_executor(std::make_shared<OpensGateAtItsEnd>(gate));
       run_in_executor(
           nullptr,
           [&returned](siding_test::GateKey key) {

@@ -127,8 +127,6 @@ class SIDING_EXPORT EventLoop {
   /// So a pool that several loops have as their default ends with the first of their runs: where
   /// loops share a pool, name it in the calls, `offload(pool, ...)`.
   /// Throws: LoopClosed; ShutdownError after shutdown_default_executor().
-  [[nodiscard("it gives back the executor before it: nobody else shuts that down, and dropping the "
-              "last handle to a pool blocks until its calls have ended")]]
   std::shared_ptr<Executor> set_default_executor(std::shared_ptr<Executor> executor);
   /// The default executor, or null if none was made yet.
   std::shared_ptr<Executor> default_executor() const;

@@ -24,8 +24,7 @@ siding::Task<std::int64_t> call_in_sequence(std::int64_t count, bench::Laps& lap
 siding::Task<> measure() {
   siding::ThreadPoolOptions options;
   options.max_workers = static_cast<std::size_t>(bench::worker_count);
-  static_cast<void>(siding::EventLoop::current().set_default_executor(
-      std::make_shared<siding::ThreadPool>(options)));
+  siding::EventLoop::current().set_default_executor(std::make_shared<siding::ThreadPool>(options));
 
   bench::Laps laps(bench::w1_calls);
   co_await call_in_sequence(bench::w1_warm_up_calls, laps);

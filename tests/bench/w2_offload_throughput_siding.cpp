@@ -39,8 +39,7 @@ siding::Task<> run_coroutines(std::int64_t calls_each) {
 siding::Task<> measure() {
   siding::ThreadPoolOptions options;
   options.max_workers = static_cast<std::size_t>(bench::worker_count);
-  static_cast<void>(siding::EventLoop::current().set_default_executor(
-      std::make_shared<siding::ThreadPool>(options)));
+  siding::EventLoop::current().set_default_executor(std::make_shared<siding::ThreadPool>(options));
 
   co_await run_coroutines(bench::w2_warm_up_calls_each);
   const bench::Meter meter;
