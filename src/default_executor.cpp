@@ -9,9 +9,13 @@
 
 #include "loop.hpp"
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -47,55 +51,80 @@ void keep_for_good(std::shared_ptr<Executor> executor) {
   kept->push_back(std::move(executor));
 }
 
-/// The end of a default executor. However the coroutine around it ends, its destructor does not
-/// wait for threads that did not end in time, as that of a pool would.
+/// The end of a loop's default pools. However the coroutine around it ends, its destructor does not
+/// wait for calls that did not end in time, as that of a pool would.
 struct Ending {
-  explicit Ending(std::shared_ptr<Executor> given) : executor(std::move(given)) {}
+  explicit Ending(const detail::Loop& loop)
+      : pools{loop.default_executor, loop.default_process_pool} {}
   Ending(const Ending&) = delete;
   Ending& operator=(const Ending&) = delete;
   ~Ending() {
-    if (ended) return;
-    try {
-      keep_for_good(executor);
-      executor->shutdown({.wait = false});
-    } catch (...) {
-      // No memory to keep it, or a user's executor that does not want to end.
+    for (std::shared_ptr<Executor>& pool : pools) {
+      if (pool != nullptr) leave(pool);
     }
   }
 
-  std::shared_ptr<Executor> executor;
+  static void leave(std::shared_ptr<Executor>& pool) noexcept {
+    try {
+      keep_for_good(pool);
+      pool->shutdown({.wait = false});
+    } catch (...) {
+      // No memory to keep it, or a user's executor that does not want to end: then it is leaked so.
+      static_cast<void>(new (std::nothrow) std::shared_ptr<Executor>(pool));
+    }
+  }
+
+  bool ended() const noexcept { return pools[0] == nullptr && pools[1] == nullptr; }
+
+  std::array<std::shared_ptr<Executor>, 2> pools;  // null when ended
   bool called = false;
-  bool ended = false;
 };
 
-void end_executor(Ending* ending, Limit limit) {
+void end_pools(Ending* ending, Limit limit) {
   ending->called = true;
-  ending->ended = ending->executor->shutdown({.timeout = limit});
+  const TimePoint begin = Clock::now();
+  for (std::shared_ptr<Executor>& pool : ending->pools) {
+    if (pool == nullptr) continue;
+    Limit rest;
+    if (limit.has_value()) {
+      rest = std::max(limit.value() - (Clock::now() - begin), std::chrono::nanoseconds(0));
+    }
+    if (pool->shutdown({.timeout = rest})) pool.reset();
+  }
 }
 
 }  // namespace
 
 Task<bool> EventLoop::shutdown_default_executor(Limit limit) {
   loop_->default_executor_ended = true;
-  if (loop_->default_executor == nullptr) co_return true;
-  Ending ending(std::exchange(loop_->default_executor, nullptr));
+  // They stay where they are until they have ended: a second shutdown meanwhile waits as well.
+  Ending ending(*loop_);
+  if (ending.ended()) co_return true;
   std::exception_ptr cancelled;
   // Again if it was cancelled before the thread had come to the call.
   while (!ending.called) {
     OneShotThread thread;
     try {
-      co_await offload(thread, end_executor, &ending, limit);
+      co_await offload(thread, end_pools, &ending, limit);
     } catch (const Cancelled&) {
       cancelled = std::current_exception();
     } catch (const std::system_error&) {
-      end_executor(&ending, limit);  // no thread can be had: then here
+      end_pools(&ending, limit);  // no thread can be had: then here
     }
   }
+  if (ending.pools[0] == nullptr) loop_->default_executor.reset();
+  if (ending.pools[1] == nullptr) loop_->default_process_pool.reset();
   if (cancelled) std::rethrow_exception(cancelled);
-  co_return ending.ended;
+  co_return ending.ended();
 }
 
 namespace detail {
+
+void Loop::leave_default_executor() noexcept {
+  const Ending without_waiting(*this);
+  default_executor.reset();
+  default_process_pool.reset();
+}
 
 Executor& default_executor(Scheduler& scheduler, DefaultPool pool) {
   Loop& loop = static_cast<Loop&>(scheduler);

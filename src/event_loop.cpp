@@ -6,7 +6,10 @@
 #include <siding/error.hpp>
 #include <siding/executor.hpp>
 
+#include <fmt/format.h>
+
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -33,6 +36,11 @@ void EventLoop::set_exception_handler(std::function<void(const ErrorReport& repo
 
 std::shared_ptr<Executor> EventLoop::set_default_executor(std::shared_ptr<Executor> executor) {
   loop_->check_open("set_default_executor");
+  if (loop_->default_executor_ended) {
+    throw ShutdownError(
+        "set_default_executor: the default executor of this loop was shut down, and there will be no "
+        "other; name another executor in the call");
+  }
   return std::exchange(loop_->default_executor, std::move(executor));
 }
 
@@ -53,6 +61,15 @@ detail::Scheduler& EventLoop::scheduler() const noexcept { return *loop_; }
 
 detail::Scheduler& EventLoop::open(std::string_view what) const {
   loop_->check_open(what);
+  return *loop_;
+}
+
+detail::Scheduler& EventLoop::open_here(std::string_view what) const {
+  loop_->check_open(what);
+  if (loop_->running() && detail::current_scheduler != loop_.get()) {
+    throw std::logic_error(fmt::format(
+        "{}: this event loop is running on another thread; use call_soon_threadsafe() there", what));
+  }
   return *loop_;
 }
 

@@ -13,7 +13,7 @@ std::exception_ptr AnyFuture::exception() const {
 }
 
 void AnyFuture::check_done() const {
-  if (!done()) {
+  if (!some().done()) {
     throw InvalidStateError(
         "the future is not done yet: await it, or get() it on a plain thread");
   }
@@ -29,6 +29,12 @@ AnyFuture current_task() {
 
 namespace detail {
 
+void throw_no_future() {
+  throw InvalidStateError(
+      "this future is empty: it was moved from, or nothing was ever assigned to it; copy a handle "
+      "before you move it");
+}
+
 void FutureAwaiterBase::let_go() noexcept {
   if (on_the_way_) {
     // The frame is destroyed while it waits: only when its loop is closed.
@@ -41,7 +47,10 @@ void FutureAwaiterBase::let_go() noexcept {
   state_->release();
 }
 
-bool FutureAwaiterBase::start() noexcept {
+bool FutureAwaiterBase::start() {
+  if (state_->origin() == FutureState::Origin::task && state_ == &context_->future_state()) {
+    throw_awaits_itself();
+  }
   Scheduler& scheduler = context_->scheduler();
   home = scheduler.inbox.get();
   state_->retain();
@@ -73,6 +82,11 @@ bool FutureAwaiterBase::cancel() noexcept {
   } catch (const std::bad_alloc&) {
     // The future could not be asked; then at least the wait ends.
   }
+  return give_up();
+}
+
+bool FutureAwaiterBase::give_up() noexcept {
+  if (cancelled_) return false;
   if (!state_->remove_waiter(*this)) return false;  // done: its value is on the way
   cancelled_ = true;
   context_->scheduler().ready.push(*this);

@@ -150,7 +150,9 @@ void FutureState::report(std::exception_ptr error, std::string_view message) noe
 }
 
 void throw_value_taken() {
-  throw InvalidStateError("the value of this future was moved out before, by another handle or read");
+  throw InvalidStateError(
+      "the value of this future was moved out before, by another handle or read; read it once, or "
+      "read all handles as lvalues");
 }
 
 std::exception_ptr FutureState::error() {
@@ -186,7 +188,9 @@ void FutureState::wait_blocking(Limit limit) {
     waiter.parker.park();  // completed at the last moment: the wake-up is on its way
     return;
   }
-  throw TimeoutError("the future was not done within the limit of get()");
+  throw TimeoutError(
+      "the future was not done within the limit of get() or map(); it goes on: get() it again, or "
+      "cancel() it");
 }
 
 FutureState::Extras& FutureState::extras() {

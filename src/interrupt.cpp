@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "interrupt.hpp"
 
+#include "live_rings.hpp"
 #include "loop.hpp"
 
 #include <poll.h>
@@ -8,19 +9,37 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 
 namespace siding::detail {
 
 namespace {
 
-// What the handler writes to: made once and never closed, since a handler may still be running on
-// another thread when the watch has ended. Only the main thread touches it otherwise.
+// What the handler writes to: made once in a process and never closed, since a handler may still be
+// running on another thread when the watch has ended. Only the main thread touches it otherwise.
 volatile sig_atomic_t event_fd = -1;
+
+// The process that made it, by its fork_generation: a child inherits the parent's, and must neither
+// write to it nor read from it. Relaxed: written before the handler is installed.
+std::atomic<std::uint32_t> event_fd_generation{0};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
+bool inherited() noexcept {
+  return event_fd_generation.load(std::memory_order_relaxed) !=
+         fork_generation.load(std::memory_order_relaxed);
+}
 
 // A signal handler: runs on any thread that does not block SIGINT.
 void on_sigint(int) {
+  if (inherited()) {
+    // A child forked inside a run, which is the parent's: SIGINT means there what it meant before.
+    ::signal(SIGINT, SIG_DFL);
+    ::raise(SIGINT);
+    return;
+  }
   const int saved = errno;
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(event_fd, &one, sizeof one);
@@ -31,7 +50,21 @@ bool may_take_sigint() noexcept {
   if (::syscall(SYS_gettid) != ::getpid()) return false;
   struct sigaction now {};
   return ::sigaction(SIGINT, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
-         now.sa_handler == SIG_DFL;
+         (now.sa_handler == SIG_DFL || (now.sa_handler == on_sigint && inherited()));
+}
+
+// The eventfd of this process.
+void make_event_fd() {
+  if (event_fd >= 0 && inherited()) {
+    ::close(event_fd);
+    event_fd = -1;
+  }
+  if (event_fd < 0) event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (event_fd < 0) throw std::system_error(errno, std::system_category(), 
+                            "eventfd for SIGINT (raise the limit of open files, or set "
+                            "RunOptions::handle_sigint to false)");
+  event_fd_generation.store(fork_generation.load(std::memory_order_relaxed),
+                            std::memory_order_relaxed);
 }
 
 int take_interrupts() noexcept {
@@ -45,8 +78,8 @@ int take_interrupts() noexcept {
 void InterruptWatch::begin(std::function<void(int)> on_interrupt) {
   count_ = 0;
   if (!may_take_sigint()) return;
-  if (event_fd < 0) event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (event_fd < 0) throw std::system_error(errno, std::system_category(), "eventfd for SIGINT");
+  const bool handler_inherited = event_fd >= 0 && inherited();
+  make_event_fd();
   take_interrupts();  // what came too late for an earlier run
   on_interrupt_ = std::move(on_interrupt);
   if (!readable_.in_flight()) watch_event_fd();
@@ -54,6 +87,7 @@ void InterruptWatch::begin(std::function<void(int)> on_interrupt) {
   action.sa_handler = on_sigint;
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGINT, &action, &before_);
+  if (handler_inherited) before_.sa_handler = SIG_DFL;
   active_ = true;
 }
 

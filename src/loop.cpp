@@ -41,7 +41,7 @@ constexpr std::uint64_t look_period = 32;
 struct Loop::Running {
   explicit Running(Loop& owner) : loop(owner) {
     loop.ring_.enable();  // first, since it may throw
-    current_scheduler = &loop;
+    former = std::exchange(current_scheduler, &loop);
     loop.running_.store(true, std::memory_order_relaxed);
     loop.owner_ = std::this_thread::get_id();
     for (const auto& watch : loop.watches_) watch->source->attach();
@@ -50,9 +50,10 @@ struct Loop::Running {
     for (const auto& watch : loop.watches_) watch->source->detach();
     loop.stopping_ = false;
     loop.running_.store(false, std::memory_order_relaxed);
-    current_scheduler = nullptr;
+    current_scheduler = former;
   }
   Loop& loop;
+  Scheduler* former = nullptr;
 };
 
 namespace {
@@ -94,16 +95,22 @@ void Loop::check_open(std::string_view what) const {
   }
 }
 
-void Loop::check_can_run(std::string_view what) const {
-  check_open(what);
+void check_no_loop_runs(std::string_view what) {
   if (current_scheduler != nullptr) {
     throw std::logic_error(fmt::format(
         "{}: a loop is running on this thread already; use co_await or create_task() inside it",
         what));
   }
+}
+
+void Loop::check_can_run(std::string_view what) const {
+  check_open(what);
+  check_no_loop_runs(what);
   if (owner_ != std::thread::id() && owner_ != std::this_thread::get_id()) {
-    throw std::logic_error(
-        fmt::format("{}: this event loop belongs to the thread that ran it first", what));
+    throw std::logic_error(fmt::format(
+        "{}: this event loop belongs to the thread that ran it first; run it there, or make a loop "
+        "for each thread",
+        what));
   }
 }
 
@@ -115,34 +122,80 @@ void Loop::run_forever() {
 }
 
 void Loop::run_until_done(FutureState& state, bool obey_stop) {
+  // On the heap, since an error of the ring may end this function while it is on its way here.
   struct Done final : FutureWaiter {
-    void run() noexcept override { over = true; }
-    void refuse() noexcept override {}
+    void run() noexcept override {
+      over = true;
+      let_go();
+    }
+    void refuse() noexcept override { let_go(); }
+    void let_go() noexcept {
+      if (--holders == 0) delete this;
+    }
+    int holders = 1;
     bool over = false;
   };
-  Done done;
-  done.home = inbox.get();
-  if (!state.add_waiter(done)) return;
+  struct Wait {
+    explicit Wait(FutureState& awaited) : state(awaited), done(new Done) {}
+    ~Wait() {
+      leave();
+      done->let_go();
+    }
+    bool begin() noexcept {
+      linked = state.add_waiter(*done);
+      if (linked) ++done->holders;
+      return linked;
+    }
+    // False: it has come, or is on its way.
+    bool leave() noexcept {
+      if (!linked || !state.remove_waiter(*done)) return false;
+      linked = false;
+      done->let_go();
+      return true;
+    }
+    FutureState& state;
+    Done* const done;
+    bool linked = false;
+  };
+  Wait wait(state);
+  wait.done->home = inbox.get();
+  if (!wait.begin()) return;
   const Running running(*this);
-  while (!done.over && !stopping_) {
+  while (!wait.done->over && !stopping_) {
     iterate();
     if (!obey_stop) stopping_ = false;
   }
-  if (done.over) return;
-  while (!state.remove_waiter(done) && !done.over) iterate();
-  if (done.over) return;
-  throw InvalidStateError("the event loop was stopped before the task had ended");
+  while (!wait.done->over && !wait.leave()) iterate();
+  if (!wait.done->over) {
+    throw InvalidStateError(
+        "the event loop was stopped before the task had ended; stop() only what run_forever() runs, "
+        "or run it again");
+  }
 }
 
-void Loop::run_until_no_tasks() {
-  const Running running(*this);
-  while (tasks != nullptr) {
-    for (TaskContext* task = tasks; task != nullptr; task = task->next_task) {
-      if (task->cancel_requests() == 0) task->request_cancel("the loop is ending");
+bool Loop::run_until_no_tasks(Limit limit) {
+  struct Deadline final : TimerNode {
+    explicit Deadline(TimerHeap& heap) noexcept : timers(heap) {}
+    ~Deadline() {
+      if (armed()) timers.disarm(*this);
     }
+    void due(Scheduler&) noexcept override { passed = true; }
+    void run() noexcept override {}
+    void refuse() noexcept override {}
+    TimerHeap& timers;
+    bool passed = false;
+  };
+  Deadline deadline(timers);
+  if (limit.has_value()) timers.arm(deadline, saturating_add(now(), limit.value()));
+  const Running running(*this);
+  while (tasks != nullptr || asked != nullptr) {
+    if (deadline.passed && offloaded != 0) return false;
+    // One wave at a time: a task that is asked passes it on, and what it reaches is not asked again.
+    while (tasks != nullptr && put_off == 0) tasks->ask_to_end();
     iterate();
     stopping_ = false;  // a stop() that came late ends nothing here
   }
+  return true;
 }
 
 void Loop::stop() noexcept {
@@ -244,7 +297,7 @@ void Loop::sleep() {
 
 // Not past a timer.
 bool Loop::may_spin(std::optional<TimePoint> due) const noexcept {
-  return !due.has_value() || *due > now() + spin_length_;
+  return !due.has_value() || *due > saturating_add(now(), spin_length_);
 }
 
 TimePoint Loop::coalesced(TimePoint due) const noexcept {
@@ -270,6 +323,21 @@ void Loop::refuse_arrivals() noexcept {
   refuse_chain(chain);
 }
 
+namespace {
+
+// Without waiting; closing a loop cannot fail half-way.
+void stop_quietly(Executor* executor) noexcept {
+  if (executor == nullptr) return;
+  try {
+    executor->shutdown({.wait = false});
+  } catch (...) {
+    log_error("the stop() of a default executor threw while its loop was closed; it must not",
+              std::current_exception(), {});
+  }
+}
+
+}  // namespace
+
 void Loop::close() {
   if (closed()) return;
   if (running() || current_scheduler == this) {
@@ -289,11 +357,11 @@ void Loop::close() {
   // Each task's outermost frame owns those of its children, so they go root first. Their awaiters
   // take their timers and waiters away, and wait for what other threads still hold.
   while (tasks != nullptr) tasks->abandon();
+  while (asked != nullptr) asked->abandon();
   while (!timers.empty()) timers.pop().refuse();
   refuse_chain(ready.take());
-  for (const auto& pool : {default_executor, default_process_pool}) {
-    if (pool != nullptr) pool->shutdown({.wait = false});
-  }
+  stop_quietly(default_executor.get());
+  stop_quietly(default_process_pool.get());
   default_executor.reset();
   default_process_pool.reset();
   refuse_chain(inbox->close());
@@ -303,6 +371,11 @@ void Loop::close() {
     log_error("closing a loop: the kernel still holds operations; their memory is leaked", nullptr,
               {});
   }
+}
+
+void Loop::give_up() noexcept {
+  leave_default_executor();
+  closed_.store(true, std::memory_order_release);
 }
 
 LoopCounters Loop::counters() const noexcept {

@@ -24,6 +24,9 @@ class Executor;
 
 namespace detail {
 
+/// Throws std::logic_error if this thread is running a loop: another one cannot run inside it.
+void check_no_loop_runs(std::string_view what);
+
 /// The engine behind EventLoop: the iteration, the sleep, and the order in which it all ends.
 /// Loop thread only, except `stop`.
 class Loop final : public Scheduler {
@@ -43,8 +46,14 @@ class Loop final : public Scheduler {
   void run_forever();
   /// Throws InvalidStateError if stop() comes before the future is done, unless that is ignored.
   void run_until_done(FutureState& state, bool obey_stop = true);
-  /// Cancels every task, and those they start meanwhile, and runs until all have ended.
-  void run_until_no_tasks();
+  /// Cancels every task, and those they start meanwhile, and runs until all have ended. False: it
+  /// was given up at the limit, because tasks still await calls of executors.
+  bool run_until_no_tasks(Limit limit = {});
+  /// Ends for good a loop whose tasks await calls that do not return: with the frames of its tasks,
+  /// and all else that such a call may still touch, it has to be leaked.
+  void give_up() noexcept;
+  /// Keeps the default executor for good, with the calls that it still runs.
+  void leave_default_executor() noexcept;
   void stop() noexcept;
   void close();
 

@@ -128,6 +128,12 @@ bool MultiWait::note(std::size_t index) noexcept {
 bool MultiWait::start() {
   Scheduler& scheduler = context_->scheduler();
   WaitBlock& block = *block_;
+  if (on_cancelled_ == OnCancelled::cancel_all) {
+    const FutureState* self = &context_->future_state();
+    for (std::size_t i = 0; i < block.size; ++i) {
+      if (&block.state(i) == self) throw_awaits_itself();
+    }
+  }
   block.wait = this;
   block.pending = block.size;
   bool over = false;
@@ -187,6 +193,11 @@ bool MultiWait::cancel() noexcept {
       return true;
     }
   }
+  return give_up();
+}
+
+bool MultiWait::give_up() noexcept {
+  if (block_->wait == nullptr) return false;  // it is over already
   cancelled_ = true;
   wake();
   return true;

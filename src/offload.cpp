@@ -10,7 +10,8 @@
 namespace siding::detail {
 
 void throw_offloaded_twice() {
-  throw InvalidStateError("this call was awaited before: a call is made once; make a new one");
+  throw InvalidStateError(
+      "this call was awaited before, or moved from: a call is made once; make a new one");
 }
 
 bool OffloadAwaiterBase::begin() {

@@ -118,6 +118,20 @@ __kernel_timespec to_timespec(nanoseconds duration) noexcept {
   return {seconds.count(), (duration - seconds).count()};
 }
 
+// The errno with which io_uring_enter or io_uring_register is refused to this process although
+// io_uring_setup is not, as by a seccomp profile that names only some of the three; or 0. The calls
+// change nothing: the ring is disabled, and has no eventfd to unregister.
+int refused_call(int descriptor) noexcept {
+  const int results[] = {
+      io_uring_enter(static_cast<unsigned>(descriptor), 0, 0, 0, nullptr),
+      io_uring_register(static_cast<unsigned>(descriptor), IORING_UNREGISTER_EVENTFD, nullptr, 0),
+  };
+  for (const int result : results) {
+    if (result == -EPERM || result == -EACCES || result == -ENOSYS) return -result;
+  }
+  return 0;
+}
+
 }  // namespace
 
 struct Ring::State : LiveRing {
@@ -186,6 +200,7 @@ int Ring::State::set_up(const RingOptions& options) noexcept {
   error = (ring.features & required_features) == required_features ? 0 : EINVAL;
   // A child that touched the queues would move the parent's; without the mapping it crashes.
   if (error == 0) error = -io_uring_ring_dontfork(&ring);
+  if (error == 0) error = refused_call(ring.ring_fd);
   if (error != 0) {
     io_uring_queue_exit(&ring);
     return error;
@@ -202,7 +217,9 @@ void Ring::State::enable() {
   // Not io_uring_enable_rings(): Debian's shared liburing 2.3 does not export it.
   const int result = io_uring_register(static_cast<unsigned>(descriptor),
                                        IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
-  if (result < 0) throw std::system_error(-result, std::system_category(), "enable an io_uring");
+  if (result < 0) throw std::system_error(-result, std::system_category(),
+                            "cannot enable an io_uring (let this process call io_uring_register, and "
+                            "run a loop on one thread only)");
   owner = this_thread();
   // Saves the look-up of the descriptor in each call (Linux 5.18). It may fail, for example when
   // the thread has registered its sixteen already; the descriptor does as well.
@@ -399,8 +416,9 @@ bool Ring::State::close(nanoseconds limit) noexcept {
     // The kernel lets only the owner cancel, and makes deferred completions only for the owner.
     if (!is_owner()) return false;
     cancel_everything();
-    enter(0, patience > 0ns ? 1 : 0, patience);
+    const int result = enter(0, patience > 0ns ? 1 : 0, patience);
     reap();
+    if (result == -EPERM || result == -EACCES || result == -ENOSYS) return owed == 0;
     const nanoseconds left = limit - (Clock::now() - begin);
     if (owed != 0 && left <= 0ns) return false;
     patience = std::min(left, cancel_period);

@@ -63,7 +63,7 @@ void post_to_loop(Inbox& inbox, std::unique_ptr<PostedCall> call) {
   PostedCall* owned = call.release();
   if (inbox.push(*owned)) return;
   owned->refuse();
-  throw LoopClosed("call_soon_threadsafe: this event loop is closed");
+  throw LoopClosed("call_soon_threadsafe: this event loop is closed; make a new one");
 }
 
 }  // namespace siding::detail

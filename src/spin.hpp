@@ -29,7 +29,7 @@ class Spin {
   template <class Done>
   bool until(Done done) noexcept {
     if (!worth_trying()) return false;
-    const TimePoint end = Clock::now() + length_;
+    const TimePoint end = saturating_add(Clock::now(), length_);
     for (;;) {
       for (int i = 0; i < looks_per_clock; ++i) {
         if (done()) {

@@ -88,6 +88,8 @@ struct ThreadPool::Core {
   Job next_job(Worker& self) noexcept;
   bool stop(const ShutdownOptions& how);
   std::exception_ptr broken_error() const;
+  template <class Settle>
+  void settle_queue(Settle settle);
 
   ThreadPoolOptions options;
   std::size_t max_workers = 0;
@@ -100,6 +102,7 @@ struct ThreadPool::Core {
   Worker* idle = nullptr;
   std::size_t alive = 0;  // workers that have not ended
   bool stopping = false;
+  bool dropping = false;      // what is queued is being cancelled: no worker starts it any more
   std::exception_ptr broken;  // what the initializer threw
 };
 
@@ -145,7 +148,9 @@ void ThreadPool::Core::enqueue(Job job) {
     const std::lock_guard lock(mutex);
     if (broken) std::rethrow_exception(broken_error());
     if (stopping) {
-      throw ShutdownError("the thread pool was shut down and takes no more work");
+      throw ShutdownError(
+          "the thread pool was shut down and takes no more work; submit before shutdown(), or make "
+          "a new pool");
     }
     if (idle != nullptr) {
       woken = idle;
@@ -172,6 +177,12 @@ void ThreadPool::Core::start_worker() {
     }
     workers.push_back(std::move(worker));
     ++alive;
+  } catch (const std::system_error& error) {
+    if (!workers.empty()) return;
+    throw std::system_error(
+        error.code(),
+        "the thread pool could not start a thread (see the limits of threads: ulimit -u, pids.max of "
+        "the control group, kernel.threads-max; or memory is short)");
   } catch (...) {
     if (workers.empty()) throw;
   }
@@ -200,15 +211,29 @@ bool ThreadPool::Core::initialize() noexcept {
   } catch (...) {
     detail::log_error("the initializer of a thread pool threw; the pool is broken",
                       std::current_exception(), options.thread_name_prefix);
-    JobQueue orphans;
     {
       const std::lock_guard lock(mutex);
       if (!broken) broken = std::current_exception();
-      while (Job job = queue.pop()) orphans.push(std::move(job));
       for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
     }
-    while (Job job = orphans.pop()) job.fail(broken_error());
+    settle_queue([this](Job job) { job.fail(broken_error()); });
     return false;
+  }
+}
+
+// Any thread, without the lock. Takes the queued jobs one by one: each stays in the queue, where
+// withdraw() looks for it, until it is taken under the lock; and it is settled without the lock,
+// since that may run callbacks.
+template <class Settle>
+void ThreadPool::Core::settle_queue(Settle settle) {
+  for (;;) {
+    Job job;
+    {
+      const std::lock_guard lock(mutex);
+      job = queue.pop();
+    }
+    if (!job) return;
+    settle(std::move(job));
   }
 }
 
@@ -217,8 +242,9 @@ std::exception_ptr ThreadPool::Core::broken_error() const {
     std::rethrow_exception(broken);
   } catch (...) {
     try {
-      std::throw_with_nested(BrokenExecutor("the thread pool is broken: its initializer threw: " +
-                                            detail::describe(std::current_exception())));
+      std::throw_with_nested(BrokenExecutor(
+          "the thread pool is broken, make a new one: its initializer threw: " +
+          detail::describe(std::current_exception())));
     } catch (...) {
       return std::current_exception();
     }
@@ -229,7 +255,9 @@ std::exception_ptr ThreadPool::Core::broken_error() const {
 Job ThreadPool::Core::next_job(Worker& self) noexcept {
   {
     const std::lock_guard lock(mutex);
-    if (Job job = queue.pop()) return job;
+    if (!dropping && !broken) {
+      if (Job job = queue.pop()) return job;
+    }
     if (stopping || broken) return Job();
     self.below = idle;
     idle = &self;
@@ -245,21 +273,18 @@ bool ThreadPool::Core::stop(const ShutdownOptions& how) {
   if (how.wait && current_pool == this) {
     throw InvalidStateError(
         "a thread pool cannot be shut down with wait = true from one of its own workers: it would "
-        "wait for itself");
+        "wait for itself; use {.wait = false} there, or shut it down on another thread");
   }
-  JobQueue cancelled;
   std::vector<std::unique_ptr<Worker>> finished;
   bool all_ended = true;
   {
     std::unique_lock lock(mutex);
     stopping = true;
     for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
-    if (how.cancel_pending) {
-      while (Job job = queue.pop()) cancelled.push(std::move(job));
-    }
-    if (!cancelled.empty()) {
+    if (how.cancel_pending && !queue.empty()) {
+      dropping = true;
       lock.unlock();
-      while (Job job = cancelled.pop()) job.cancel();
+      settle_queue([](Job job) { job.cancel(); });
       lock.lock();
     }
     if (!how.wait) return true;

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include <siding/wait.hpp>
 
+#include <siding/error.hpp>
+
 #include <stdexcept>
 
 namespace siding::detail {
 
 void check_something_to_wait_for(std::size_t count) {
-  if (count == 0) throw std::invalid_argument("wait: there is no future to wait for");
+  if (count == 0) {
+    throw std::invalid_argument(
+        "wait: there is no future to wait for; leave wait() out where the range is empty");
+  }
+}
+
+void throw_waited_twice() {
+  throw InvalidStateError(
+      "this wait was awaited before, or moved from: a wait is awaited once; call wait() again");
 }
 
 MultiWait::Until until(ReturnWhen return_when) noexcept {

@@ -156,7 +156,8 @@ TEST_SUITE("EventLoop closing") {
     for (const Future<int>& future : {task, unstarted, never_run}) {
       CHECK(future.done());
       CHECK_FALSE(future.cancelled());
-      CHECK_THROWS_WITH_AS(future.result(), "the loop was closed while this task was waiting",
+      CHECK_THROWS_WITH_AS(future.result(), "the loop was closed while this task was waiting; wait for the task "
+                             "before the loop is closed",
                            LoopClosed);
       CHECK_FALSE(future.cancel());
     }

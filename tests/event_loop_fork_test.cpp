@@ -21,6 +21,7 @@
 
 #include "support/child.hpp"
 #include "support/counted.hpp"
+#include "support/log_capture.hpp"
 
 namespace {
 
@@ -81,6 +82,21 @@ TEST_SUITE("EventLoop after fork()") {
     CHECK_FALSE(task.done());
     auto joins = [&]() -> Task<int> { co_return co_await task; };
     CHECK(loop.run_until_complete(joins) == 6);
+  }
+
+  TEST_CASE("a child may destroy its parent's runner, and nothing is written to the log") {
+    auto runner = std::make_unique<siding::Runner>();
+    runner->run(value_of(0));
+    runner->loop().call_later(1h, [] {});
+
+    const int status = siding_test::status_in_child([&runner] {
+      const siding_test::LogCapture log;
+      runner.reset();
+      return log.lines().empty() ? 0 : 1;
+    });
+
+    CHECK(status == 0);
+    CHECK(runner->run(value_of(5)) == 5);
   }
 
   // IO-005

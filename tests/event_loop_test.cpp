@@ -349,7 +349,8 @@ TEST_SUITE("EventLoop") {
 
     CHECK_THROWS_WITH_AS(
         loop.run_until_complete(value_of(2)),
-        "run_until_complete: this event loop belongs to the thread that ran it first",
+        "run_until_complete: this event loop belongs to the thread that ran it first; run it "
+        "there, or make a loop for each thread",
         std::logic_error);
   }
 

@@ -246,6 +246,23 @@ TEST_SUITE("EventLoop timers") {
     CHECK(cpu_time() - before < 20ms * slowness);
   }
 
+  TEST_CASE("a handle may be made before its call, as a member that is assigned to") {
+    EventLoop loop;
+    siding::TimerHandle handle;
+    bool called = false;
+
+    handle.cancel();
+    CHECK_FALSE(handle.cancelled());
+    CHECK(handle.when() == siding::TimePoint::max());
+    handle = loop.call_later(1h, [&called] { called = true; });
+    const siding::TimerHandle copy = handle;
+    handle.cancel();
+    handle = siding::TimerHandle();
+
+    CHECK(copy.cancelled());
+    CHECK_FALSE(called);
+  }
+
   TEST_CASE("a loop that waits for a long call on an executor sleeps as well") {
     siding::ThreadPool pool{{.max_workers = 1}};
     EventLoop loop;

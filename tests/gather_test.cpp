@@ -92,6 +92,20 @@ TEST_SUITE("gather") {
     });
   }
 
+  // g++ evaluates the arguments of a call from the last to the first.
+  TEST_CASE("starts its children in the order given") {
+    std::vector<int> started;
+    const auto child = [&started](int number) -> Task<int> {
+      started.push_back(number);
+      co_return number;
+    };
+    VirtualLoop virtual_loop;
+    virtual_loop.loop.run_until_complete(
+        [&]() -> Task<> { co_await gather(child(1), child(2), child(3)); });
+
+    CHECK(started == std::vector<int>{1, 2, 3});
+  }
+
   // WT-001
   TEST_CASE("takes tasks, futures and what the library's functions return") {
     siding::ThreadPool pool;

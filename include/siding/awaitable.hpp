@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/is_task.hpp>
 #include <siding/version.hpp>
 
 #include <concepts>
@@ -12,8 +13,6 @@
 
 namespace siding {
 
-template <class T>
-class Task;
 class AnyFuture;
 
 namespace detail {
@@ -68,13 +67,6 @@ template <Awaitable A>
 struct AwaitResult<A> {
   using type = decltype(std::declval<typename AwaiterOf<A>::type&>().await_resume());
 };
-
-template <class T>
-inline constexpr bool is_task_v = false;
-template <class T>
-inline constexpr bool is_task_v<Task<T>> = true;
-template <class T>
-concept is_task = is_task_v<std::remove_cvref_t<T>>;
 
 /// Something that was started: any kind of `Future`.
 template <class F>

@@ -27,6 +27,7 @@ namespace detail {
 /// Starts `task` on `scheduler`, which the calling thread runs or is about to run.
 template <class T>
 Future<T> spawn(Scheduler& scheduler, Task<T>& task, const TaskOptions& options) {
+  TaskFrame::check_unstarted(task);
   auto* state = new TaskState<T>(scheduler, task);
   Future<T> future = FutureAccess::adopt<T>(state);
   if (!options.name.empty()) future.set_name(options.name);
@@ -44,7 +45,8 @@ Future<T> spawn(Scheduler& scheduler, Task<T>& task, const TaskOptions& options)
 ///   task     moved in.
 ///   options  a name for reports.
 /// Returns: the future of what the task returns.
-/// Throws: NoRunningLoop outside a loop; then the task is destroyed unstarted.
+/// Throws: NoRunningLoop outside a loop; then the task is destroyed unstarted. InvalidStateError if
+///   the task was moved from, or awaited before.
 /// Thread safety: call on the loop's thread.
 /// Cancellation: `Future::cancel`. Before the first step the body is never entered.
 /// Complexity: one allocation beside the frame, both from free lists.

@@ -74,25 +74,26 @@ class SIDING_EXPORT EventLoop {
   /// Calls `fn` in the next iteration, after what is scheduled already.
   ///
   /// Returns: a handle that can cancel it; dropping it changes nothing.
-  /// Throws: LoopClosed.
+  /// Throws: LoopClosed; std::logic_error while the loop runs on another thread, as do call_later(),
+  ///   call_at() and create_task(): call_soon_threadsafe() is for that.
   /// An exception that leaves `fn` goes to the exception handler; the loop goes on.
   template <std::invocable Fn>
   TimerHandle call_soon(Fn fn) {
-    detail::Scheduler& loop = open("call_soon");
+    detail::Scheduler& loop = open_here("call_soon");
     return detail::schedule_call<Fn>(loop, std::move(fn));
   }
 
   /// Calls `fn` after `delay` at the earliest; one without limit is never called.
   template <std::invocable Fn>
   TimerHandle call_later(Limit delay, Fn fn) {
-    detail::Scheduler& loop = open("call_later");
+    detail::Scheduler& loop = open_here("call_later");
     return detail::schedule_call_at<Fn>(loop, detail::deadline(time(), delay), std::move(fn));
   }
 
   /// Calls `fn` when time() has reached `when`; the calls run in order of time.
   template <std::invocable Fn>
   TimerHandle call_at(TimePoint when, Fn fn) {
-    detail::Scheduler& loop = open("call_at");
+    detail::Scheduler& loop = open_here("call_at");
     return detail::schedule_call_at<Fn>(loop, when, std::move(fn));
   }
 
@@ -109,7 +110,7 @@ class SIDING_EXPORT EventLoop {
   /// Starts a task on this loop, also before it runs. See `siding::create_task`.
   template <class T>
   Future<T> create_task(Task<T> task, TaskOptions options = {}) {
-    return detail::spawn(open("create_task"), task, options);
+    return detail::spawn(open_here("create_task"), task, options);
   }
   template <detail::body_of<> Body>
   Future<detail::body_result_t<Body>> create_task(Body&& body, TaskOptions options = {}) {
@@ -123,17 +124,21 @@ class SIDING_EXPORT EventLoop {
 
   /// Makes `executor` the one of `to_thread()` and `run_in_executor(nullptr, ...)`. It is shut down
   /// with the loop by `run()` and `Runner`. The one before, if any, is given back and not shut down.
+  /// So a pool that several loops have as their default ends with the first of their runs: where
+  /// loops share a pool, name it in the calls, `offload(pool, ...)`.
+  /// Throws: LoopClosed; ShutdownError after shutdown_default_executor().
   std::shared_ptr<Executor> set_default_executor(std::shared_ptr<Executor> executor);
   /// The default executor, or null if none was made yet.
   std::shared_ptr<Executor> default_executor() const;
 
-  /// Shuts the default executor down without blocking the loop, and waits until its calls have
-  /// ended. Later default calls throw ShutdownError; other executors still work.
+  /// Shuts the default executor down without blocking the loop, and the default process pool with
+  /// it, and waits until their calls have ended. Later default calls throw ShutdownError; other
+  /// executors still work. A second call waits as well.
   ///
   /// Parameters:
   ///   limit  how long to wait at most; none by default.
-  /// Returns: false if the limit passed first; then the executor is kept alive for good, since its
-  ///   threads use it.
+  /// Returns: false if the limit passed first; then what has not ended is kept alive for good, since
+  ///   its threads use it.
   /// Cancellation: waits all the same, until the calls have ended or the limit has passed, and then
   ///   throws Cancelled.
   Task<bool> shutdown_default_executor(Limit limit = {});
@@ -180,6 +185,8 @@ class SIDING_EXPORT EventLoop {
   detail::Scheduler& scheduler() const noexcept;
   // Any thread. Throws LoopClosed, or std::logic_error in a forked child.
   detail::Scheduler& open(std::string_view what) const;
+  // Throws as well where the loop is running on another thread.
+  detail::Scheduler& open_here(std::string_view what) const;
   void check_can_run(std::string_view what) const;
   void run_until_done(const AnyFuture& future);
 

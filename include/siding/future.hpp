@@ -21,6 +21,7 @@ namespace siding {
 
 namespace detail {
 struct FutureAccess;
+[[noreturn]] SIDING_EXPORT void throw_no_future();
 }
 
 /// A handle to something that is running already, whatever its result type.
@@ -40,7 +41,8 @@ class SIDING_EXPORT AnyFuture {
     std::uint64_t value = 0;
   };
 
-  /// An empty handle: only valid(), ==, hash() and assignment are allowed.
+  /// An empty handle, as one that was moved from: neither done nor running, and what needs a future
+  /// throws InvalidStateError.
   AnyFuture() noexcept = default;
   AnyFuture(const AnyFuture& other) noexcept : state_(other.state_) {
     if (state_ != nullptr) state_->retain();
@@ -56,11 +58,11 @@ class SIDING_EXPORT AnyFuture {
 
   bool valid() const noexcept { return state_ != nullptr; }
   /// Whether there is an outcome: a value, an error, or cancelled.
-  bool done() const noexcept { return state_->done(); }
+  bool done() const noexcept { return valid() && state_->done(); }
   /// Whether a worker runs the call now, or the task has started.
-  bool running() const noexcept { return !state_->done() && state_->running(); }
+  bool running() const noexcept { return valid() && !state_->done() && state_->running(); }
   bool cancelled() const noexcept {
-    return state_->done() && state_->outcome() == detail::FutureState::Outcome::cancelled;
+    return done() && state_->outcome() == detail::FutureState::Outcome::cancelled;
   }
 
   /// Requests cancellation, by the rule of what stands behind the future:
@@ -73,23 +75,23 @@ class SIDING_EXPORT AnyFuture {
   ///   Promise            cancelled; true           after start(): false
   ///
   /// A done future: false. Thread safety: any thread; a task's cancellation is posted to its loop.
-  bool cancel(CancelOptions options = {}) const { return state_->cancel(options); }
+  bool cancel(CancelOptions options = {}) const { return some().cancel(options); }
 
   /// Trips the `std::stop_token` of a call that takes one; false if there is none.
-  bool request_stop() const noexcept { return state_->request_stop(); }
+  bool request_stop() const noexcept { return valid() && state_->request_stop(); }
 
   /// How many cancellation requests a task has that were not taken back. Loop thread.
-  int cancelling() const noexcept { return state_->cancelling(); }
+  int cancelling() const noexcept { return valid() ? state_->cancelling() : 0; }
   /// Takes one back and returns how many are left. Loop thread.
-  int uncancel() const noexcept { return state_->uncancel(); }
+  int uncancel() const noexcept { return valid() ? state_->uncancel() : 0; }
 
   /// The error, null for a value, and a `Cancelled` for a cancelled future.
   /// Throws: InvalidStateError if it is not done.
   std::exception_ptr exception() const;
 
   /// The name given at the start, or a made one that is unique in the process.
-  std::string name() const { return state_->name(); }
-  void set_name(std::string_view name) const { state_->set_name(name); }
+  std::string name() const { return some().name(); }
+  void set_name(std::string_view name) const { some().set_name(name); }
 
   /// Calls `fn` once when the future is done, with the future or with nothing.
   ///
@@ -101,12 +103,12 @@ class SIDING_EXPORT AnyFuture {
   template <class Fn>
     requires std::invocable<Fn&, const AnyFuture&> || std::invocable<Fn&>
   CallbackId add_done_callback(Fn fn) const {
-    return CallbackId{detail::add_callback<AnyFuture>(*this, *state_, std::move(fn))};
+    return CallbackId{detail::add_callback<AnyFuture>(*this, some(), std::move(fn))};
   }
 
   /// False if it has run, is about to, or is not of this future.
   bool remove_done_callback(CallbackId id) const {
-    return detail::remove_callback(*state_, id.value);
+    return detail::remove_callback(some(), id.value);
   }
 
   /// Whether both are handles to the same work.
@@ -120,6 +122,11 @@ class SIDING_EXPORT AnyFuture {
  protected:
   explicit AnyFuture(detail::FutureState* state) noexcept : state_(state) {}
   void check_done() const;
+  /// Throws InvalidStateError if the handle is empty.
+  detail::FutureState& some() const {
+    if (state_ == nullptr) [[unlikely]] detail::throw_no_future();
+    return *state_;
+  }
 
   detail::FutureState* state_ = nullptr;
 
@@ -161,21 +168,22 @@ class Future : public AnyFuture {
   ///
   /// Parameters:
   ///   limit  how long to wait at most; none by default.
-  /// Throws: TimeoutError if it is late (the future stays usable); WouldBlockLoop on the thread of
-  ///   a running loop, unless the future is done.
+  /// Throws: what the work threw; Cancelled, which is no std::exception, if it was cancelled;
+  ///   TimeoutError if it is late (the future stays usable); WouldBlockLoop on the thread of a
+  ///   running loop, unless the future is done.
   detail::stored_cref_t<T> get(Limit limit = {}) const& {
-    state_->wait_blocking(limit);
+    some().wait_blocking(limit);
     return state().view();
   }
   T get(Limit limit = {}) && {
-    state_->wait_blocking(limit);
+    some().wait_blocking(limit);
     return state().take();
   }
 
   template <class Fn>
     requires std::invocable<Fn&, const Future&> || std::invocable<Fn&>
   CallbackId add_done_callback(Fn fn) const {
-    return CallbackId{detail::add_callback<Future>(*this, *state_, std::move(fn))};
+    return CallbackId{detail::add_callback<Future>(*this, some(), std::move(fn))};
   }
 
   detail::FutureAwaiter<T> operator co_await() const& { return detail::FutureAwaiter<T>(state()); }
@@ -184,8 +192,8 @@ class Future : public AnyFuture {
  protected:
   friend struct detail::FutureAccess;
   explicit Future(detail::ValueState<T>* state) noexcept : AnyFuture(state) {}
-  detail::ValueState<T>& state() const noexcept {
-    return static_cast<detail::ValueState<T>&>(*state_);
+  detail::ValueState<T>& state() const {
+    return static_cast<detail::ValueState<T>&>(some());
   }
 };
 
@@ -225,7 +233,7 @@ struct FutureAccess {
 }  // namespace detail
 
 inline detail::FutureAwaiter<void> AnyFuture::operator co_await() const {
-  return detail::FutureAwaiter<void>(*state_);
+  return detail::FutureAwaiter<void>(some());
 }
 
 }  // namespace siding

@@ -74,6 +74,15 @@ Future<await_result_t<A>> started(A& awaitable) {
   }
 }
 
+/// Throws InvalidStateError for what cannot be started, before anything is.
+template <class A>
+void check_startable(const A& awaitable) {
+  if constexpr (is_task<A>) TaskFrame::check_unstarted(awaitable);
+  if constexpr (future_like<A>) {
+    if (!awaitable.valid()) throw_no_future();
+  }
+}
+
 template <class T>
 slot_t<T> take_slot(Future<T>& future) {
   if constexpr (std::is_void_v<T>) {
@@ -90,7 +99,9 @@ SIDING_EXPORT Task<void> join_children(std::vector<AnyFuture> children, OnError 
 template <class... A>
 Task<std::tuple<slot_t<await_result_t<A>>...>> gather_tuple(GatherOptions options,
                                                             A... awaitables) {
-  std::tuple futures(started(awaitables)...);
+  (check_startable(awaitables), ...);
+  // In braces they are started in order; the arguments of a call need not be.
+  std::tuple<Future<await_result_t<A>>...> futures{started(awaitables)...};
   std::vector<AnyFuture> children = std::apply(
       [](const auto&... future) { return std::vector<AnyFuture>{future...}; }, futures);
   co_await join_children(std::move(children), options.on_error);
@@ -107,6 +118,7 @@ Task<typename GatheredRange<await_result_t<A>>::type> gather_vector(GatherOption
   using T = await_result_t<A>;
   std::vector<Future<T>> futures;
   futures.reserve(awaitables.size());
+  for (const A& awaitable : awaitables) check_startable(awaitable);
   for (A& awaitable : awaitables) futures.push_back(started(awaitable));
   awaitables.clear();
   std::vector<AnyFuture> children(futures.begin(), futures.end());

@@ -16,6 +16,21 @@ namespace siding {
 
 namespace detail {
 [[noreturn]] SIDING_EXPORT void throw_offloaded_twice();
+
+/// A mark that a one-shot object sets; set as well in one that was moved from.
+class Spent {
+ public:
+  Spent(bool spent = false) noexcept : spent_(spent) {}
+  Spent(Spent&& other) noexcept : spent_(std::exchange(other.spent_, true)) {}
+  Spent& operator=(bool spent) noexcept {
+    spent_ = spent;
+    return *this;
+  }
+  explicit operator bool() const noexcept { return spent_; }
+
+ private:
+  bool spent_;
+};
 }
 
 /// What `offload` and `to_thread` return: a call that is made when it is awaited. Move-only,
@@ -25,6 +40,10 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
  public:
   using value_type = typename Call::result_type;
   static constexpr bool guarded = G;
+  static_assert(detail::fits_in_frame<Call>,
+                "an argument that is aligned more strictly than operator new cannot be kept in a "
+                "coroutine's frame, where compilers would misplace it: pass it in a "
+                "std::unique_ptr, or use run_in_executor(), which keeps it on the heap");
 
   template <class... Parts>
   OffloadOp(ExecutorRef executor, const CallOptions& options, std::in_place_t, Parts&&... parts)
@@ -56,7 +75,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   Executor* executor_;
   OnCancel on_cancel_;
   detail::DefaultPool pool_ = detail::DefaultPool::threads;
-  bool used_ = false;
+  detail::Spent used_;
 };
 
 /// Calls `fn(args...)` on `executor` and awaits its result; the loop runs other tasks meanwhile.

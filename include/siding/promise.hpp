@@ -16,7 +16,7 @@ namespace siding {
 /// The side of a future that gives it its outcome: for callbacks of other libraries, and for authors
 /// of executors.
 ///
-/// Move-only. The outcome is given once; a promise that is destroyed without giving one fails its
+/// Move-only; one that was moved from throws InvalidStateError. The outcome is given once; a promise that is destroyed without giving one fails its
 /// future with BrokenPromise.
 /// Thread safety: distinct objects: safe. Shared objects: unsafe; its future may be used, and
 /// cancelled, on any thread at the same time.
@@ -37,32 +37,37 @@ class Promise {
 
   /// A handle to the outcome; any number of them.
   Future<T> future() const {
-    state_->retain();
+    some().retain();
     return detail::FutureAccess::adopt<T>(state_);
   }
 
   /// Says that the work begins: from now on the future is running() and cancel() says no. False: it
   /// was cancelled, do not begin.
-  bool start() const noexcept { return state_->start(); }
+  bool start() const { return some().start(); }
 
   /// Gives the value, made from `value...`. Throws: InvalidStateError if there is an outcome, also
   /// if it was cancelled.
   template <class... U>
     requires(!std::is_lvalue_reference_v<T> && std::constructible_from<detail::stored_t<T>, U...>)
   void set_value(U&&... value) {
-    state_->set_value(std::forward<U>(value)...);
+    some().set_value(std::forward<U>(value)...);
   }
   template <class Reference = T>
     requires std::is_lvalue_reference_v<Reference>
   void set_value(std::type_identity_t<Reference> value) {
-    state_->set_value(&value);
+    some().set_value(&value);
   }
   /// Gives an error. Throws: InvalidStateError as set_value().
-  void set_exception(std::exception_ptr error) { state_->set_exception(std::move(error)); }
+  void set_exception(std::exception_ptr error) { some().set_exception(std::move(error)); }
   /// Ends the future as cancelled. Throws: InvalidStateError as set_value().
-  void set_cancelled() { state_->set_cancelled(); }
+  void set_cancelled() { some().set_cancelled(); }
 
  private:
+  detail::PromiseState<T>& some() const {
+    if (state_ == nullptr) [[unlikely]] detail::throw_no_promise();
+    return *state_;
+  }
+
   detail::PromiseState<T>* state_;
 };
 

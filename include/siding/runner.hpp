@@ -15,10 +15,12 @@ namespace siding {
 
 /// How `run()` and `Runner` behave.
 struct RunOptions {
-  /// How long the end waits at most for calls of the default executor; none by default. Past it a
-  /// line goes to the log, and the executor is leaked, since its threads use it.
+  /// How long the end waits at most for calls of the default executor, and for calls that tasks
+  /// which are left still await; none by default. Past it a line goes to the log, and what the calls
+  /// use is leaked: the executor, and where a task awaits one, the loop with the frames of its tasks.
   Limit executor_join_limit{};
-  /// Whether the first SIGINT cancels main and the second ends the run at once. Only on the main
+  /// Whether the first SIGINT cancels main and the second ends the run at once, without waiting for
+  /// calls that run; what these use is leaked, as past executor_join_limit. Only on the main
   /// thread, and only where SIGINT has its default action, which is restored afterwards.
   bool handle_sigint = true;
 };
@@ -30,7 +32,7 @@ struct RunOptions {
 ///   thread.
 class SIDING_EXPORT Runner {
  public:
-  /// Throws: IoUringUnavailable.
+  /// Throws: IoUringUnavailable; std::logic_error inside a running loop.
   explicit Runner(RunOptions options = {});
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -38,7 +40,8 @@ class SIDING_EXPORT Runner {
 
   /// Runs the loop until `main` has ended, and gives what it returned or throws what it threw.
   /// Throws: std::logic_error inside a running loop; then `main` is destroyed unstarted.
-  ///   Interrupted if SIGINT came and main ended by it.
+  ///   Interrupted if SIGINT came and main ended by it; Cancelled, which is no std::exception, if
+  ///   main ended cancelled otherwise.
   template <class T>
   T run(Task<T> main) {
     check_can_run();
@@ -53,7 +56,8 @@ class SIDING_EXPORT Runner {
 
   EventLoop& loop() noexcept;
 
-  /// Ends it all; the destructor calls it. Idempotent.
+  /// Ends it all; the destructor calls it. Idempotent. Throws: std::logic_error inside a running
+  /// loop, its own or another.
   void close();
 
  private:
@@ -61,6 +65,9 @@ class SIDING_EXPORT Runner {
   void run_main(const AnyFuture& main);
 
   struct State;
+  void leak(const char* why);
+  static void keep_for_good(std::unique_ptr<State> state) noexcept;
+
   std::unique_ptr<State> state_;
 };
 
@@ -71,8 +78,9 @@ class SIDING_EXPORT Runner {
 ///
 /// Parameters:
 ///   main  a task, or a callable that returns one, which is kept alive until it has ended.
-/// Returns: what `main` returns. Throws: what `main` throws; IoUringUnavailable; Interrupted;
-///   std::logic_error inside a running loop, before anything else happens.
+/// Returns: what `main` returns. Throws: what `main` throws; Cancelled, which is no std::exception,
+///   if main ended cancelled; IoUringUnavailable; Interrupted; std::logic_error inside a running loop,
+///   before anything else happens; InvalidStateError if `main` was moved from or awaited before.
 /// Blocks the calling thread.
 template <class T>
 T run(Task<T> main, RunOptions options = {}) {

@@ -162,6 +162,11 @@ namespace detail {
 
 /// Takes the frame out of a task, for what runs it.
 struct TaskFrame {
+  /// Throws InvalidStateError if there is no frame, or if it has started.
+  template <class T>
+  static void check_unstarted(const Task<T>& task) {
+    if (!task.handle_ || task.handle_.promise().context != nullptr) throw_awaited_twice();
+  }
   template <class T>
   static std::coroutine_handle<TaskPromise<T>> release(Task<T>& task) noexcept {
     return std::exchange(task.handle_, nullptr);

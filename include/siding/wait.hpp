@@ -42,14 +42,15 @@ namespace detail {
 
 /// Throws std::invalid_argument if `count` is 0.
 SIDING_EXPORT void check_something_to_wait_for(std::size_t count);
+[[noreturn]] SIDING_EXPORT void throw_waited_twice();
 SIDING_EXPORT MultiWait::Until until(ReturnWhen return_when) noexcept;
 
 template <class F>
 class WaitAwaiter {
  public:
   WaitAwaiter(std::vector<F>& futures, const WaitOptions& options)
-      : futures_(futures),
-        wait_(std::vector<AnyFuture>(futures.begin(), futures.end()), until(options.return_when),
+      : futures_(std::exchange(futures, {})),
+        wait_(std::vector<AnyFuture>(futures_.begin(), futures_.end()), until(options.return_when),
               MultiWait::OnCancelled::detach, options.timeout) {}
 
   bool await_ready() const noexcept { return false; }
@@ -67,7 +68,7 @@ class WaitAwaiter {
   }
 
  private:
-  std::vector<F>& futures_;
+  std::vector<F> futures_;
   MultiWait wait_;
 };
 
@@ -82,11 +83,19 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
   WaitOp(std::vector<F> futures, WaitOptions options)
       : futures_(std::move(futures)), options_(options) {
     detail::check_something_to_wait_for(futures_.size());
+    for (const F& future : futures_) {
+      if (!future.valid()) detail::throw_no_future();
+    }
     std::unordered_set<AnyFuture> seen;
     std::erase_if(futures_, [&seen](const F& future) { return !seen.insert(future).second; });
   }
 
-  detail::WaitAwaiter<F> operator co_await() { return {futures_, options_}; }
+  /// A second await throws InvalidStateError.
+  detail::WaitAwaiter<F> operator co_await() {
+    // What is awaited, or moved from, leaves no futures behind.
+    if (futures_.empty()) detail::throw_waited_twice();
+    return {futures_, options_};
+  }
 
  private:
   std::vector<F> futures_;
@@ -101,7 +110,8 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
 ///   options  when to return, and a timeout; last for a range, first otherwise.
 /// Returns: `done` and `pending`, each in the order given. A timeout is no error, and nothing is
 ///   cancelled by it.
-/// Throws: std::invalid_argument at the call if there is none; Cancelled.
+/// Throws: at the call std::invalid_argument if there is none, InvalidStateError if one is empty;
+///   Cancelled.
 /// Thread safety: await on a loop's thread.
 /// Cancellation: ends the wait; the futures go on.
 template <detail::future_range R>
@@ -121,6 +131,15 @@ template <detail::future_like... F>
   requires(sizeof...(F) > 0)
 WaitOp<detail::common_future_t<F...>> wait(const F&... futures) {
   return siding::wait(WaitOptions{}, futures...);
+}
+/// Tasks have to be started first.
+template <class R>
+  requires(!detail::future_range<R> && std::ranges::input_range<R> &&
+           Awaitable<std::ranges::range_value_t<R>>)
+void wait(R&&, WaitOptions = {}) {
+  static_assert(sizeof(R) == 0,
+                "wait() takes futures, of what runs already: start the tasks with create_task(), or "
+                "use gather(), which starts them");
 }
 
 }  // namespace siding

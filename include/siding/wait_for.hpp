@@ -78,5 +78,12 @@ TaskOp<await_result_t<A>, detail::guard<A>> wait_for(A&& awaitable, Limit limit)
   return TaskOp<await_result_t<A>, detail::guard<A>>(
       detail::wait_for_task<std::decay_t<A>>(std::forward<A>(awaitable), limit));
 }
+/// A limit has a unit.
+template <class A, class Number>
+  requires std::is_arithmetic_v<Number>
+void wait_for(A&&, Number) {
+  static_assert(sizeof(A) == 0,
+                "a limit needs a unit: wait_for(x, 1s), wait_for(x, std::chrono::milliseconds(n))");
+}
 
 }  // namespace siding

@@ -18,7 +18,7 @@ LAYERS = [
     ("0 detail", "free", [
         ("export", "version"),
         ("detail/node", "detail/sanitizers", "detail/outcome", "detail/recycler", "detail/inbox",
-         "detail/job_node", "detail/bound_call"),
+         "detail/job_node", "detail/bound_call", "detail/is_task"),
     ]),
     ("1 vocabulary", "free", [
         ("time", "error", "cancellation", "awaitable", "log", "io_uring_unavailable",

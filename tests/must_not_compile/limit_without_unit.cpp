@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: no matching function for call to .*wait_for
+// expect: a limit needs a unit: wait_for\(x, 1s\)
 #include <siding/wait_for.hpp>
 
 #include <chrono>

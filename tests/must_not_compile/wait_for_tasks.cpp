@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Only what has been started can be waited for.
-// expect: no matching function for call to .*wait
+// expect: wait\(\) takes futures, of what runs already: start the tasks
 #include <siding/create_task.hpp>
 #include <siding/task.hpp>
 #include <siding/wait.hpp>

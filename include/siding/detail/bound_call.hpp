@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/is_task.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -107,6 +109,13 @@ struct StopPart<false> {
   std::stop_token token() const noexcept { return {}; }
 };
 
+/// Whether an `F` can be called at all, with the right arguments, as far as its kind tells.
+template <class F>
+inline constexpr bool may_be_function =
+    (std::is_class_v<F> || std::is_member_pointer_v<F> ||
+     std::is_function_v<std::remove_pointer_t<F>>) &&
+    !is_task<F>;
+
 /// A function and its arguments, decay-copied, to be called once.
 template <class F, class... A>
 class BoundCall {
@@ -114,7 +123,13 @@ class BoundCall {
   static constexpr CallShape shape = call_shape<kept_t<F>, kept_t<A>...>();
   using result_type = call_result_t<F, A...>;
 
-  static_assert(shape != CallShape::none,
+  static_assert(may_be_function<kept_t<F>>,
+                "this is no function but the result of a call, as in to_thread(f(x)): pass the "
+                "function and its arguments, to_thread(f, x)");
+  static_assert(!is_task<result_type>,
+                "the function returns a Task, which would never run: a worker calls ordinary "
+                "functions only. Await the task on the loop, or give it to create_task()");
+  static_assert(!may_be_function<kept_t<F>> || shape != CallShape::none,
                 "the function cannot be called with these arguments. They are copied and passed on "
                 "as rvalues, so a parameter that is a non-const lvalue reference needs std::ref");
 

@@ -14,7 +14,7 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
   bool await_ready() const noexcept { return state_->done(); }
 
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) noexcept {
+  bool await_suspend(std::coroutine_handle<Promise> handle) {
     suspend(handle);
     return start();
   }
@@ -30,6 +30,7 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
     count_out();
   }
   bool cancel() noexcept override;
+  bool give_up() noexcept override;
 
  protected:
   explicit FutureAwaiterBase(FutureState& state) noexcept : state_(&state) {}
@@ -52,7 +53,7 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
   bool retained_ = false;
 
  private:
-  bool start() noexcept;
+  bool start();
   void let_go() noexcept;
   void count_out() noexcept;
 

@@ -54,6 +54,7 @@ class SIDING_EXPORT MultiWait final : public TimerNode, public Suspension {
   void run() noexcept override;
   void refuse() noexcept override { queued_ = false; }
   bool cancel() noexcept override;
+  bool give_up() noexcept override;
 
  private:
   friend struct WaitBlock;

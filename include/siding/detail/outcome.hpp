@@ -42,11 +42,21 @@ struct StoredView<T&> {
 template <class T>
 using stored_cref_t = typename StoredView<T>::type;
 
+/// Whether a coroutine's frame has a `T` where it belongs: the compilers make frames with the
+/// alignment of plain `operator new`, whatever they hold (measured: g++ 12.2 and clang 19).
+template <class T>
+inline constexpr bool fits_in_frame = alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
 /// A value, an error, or nothing yet.
 template <class T>
 class Result {
  public:
-  Result() noexcept {}
+  Result() noexcept {
+    static_assert(fits_in_frame<stored_t<T>>,
+                  "a result that is aligned more strictly than operator new cannot be kept in a "
+                  "coroutine's frame, where compilers would misplace it: return it in a "
+                  "std::unique_ptr, or use run_in_executor(), whose Future keeps it on the heap");
+  }
   Result(const Result&) = delete;
   Result& operator=(const Result&) = delete;
   ~Result() {

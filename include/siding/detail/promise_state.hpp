@@ -15,6 +15,7 @@
 namespace siding::detail {
 
 [[noreturn]] SIDING_EXPORT void throw_outcome_given();
+[[noreturn]] SIDING_EXPORT void throw_no_promise();
 SIDING_EXPORT std::exception_ptr make_broken_promise();
 
 /// The state behind a Promise, which holds one reference. Whoever moves `phase_` to `taken` gives

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/is_task.hpp>
 #include <siding/detail/recycler.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/export.hpp>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace siding {
@@ -18,6 +20,14 @@ class TimerHandle;
 namespace detail {
 
 struct LoopAccess;
+
+/// A callback that returned a Task would never run it.
+template <class Fn>
+constexpr void check_callback() {
+  static_assert(!is_task<std::invoke_result_t<Fn>>,
+                "the callback returns a Task, which would never run: give it to create_task(), or "
+                "call create_task() in the callback");
+}
 
 /// A callback of call_soon, call_later or call_at: in the ready queue or in the timer heap, and
 /// kept by the handles to it. Loop thread only.
@@ -58,7 +68,9 @@ class SIDING_EXPORT ScheduledCall : public TimerNode, public Recycled {
 template <class Fn>
 class ScheduledFunction final : public ScheduledCall {
  public:
-  ScheduledFunction(Scheduler& scheduler, Fn&& fn) : ScheduledCall(scheduler), fn_(std::move(fn)) {}
+  ScheduledFunction(Scheduler& scheduler, Fn&& fn) : ScheduledCall(scheduler), fn_(std::move(fn)) {
+    check_callback<Fn>();
+  }
 
  private:
   void call() override { std::move (*fn_)(); }
@@ -81,7 +93,7 @@ class SIDING_EXPORT PostedCall : public Node, public Recycled {
 template <class Fn>
 class PostedFunction final : public PostedCall {
  public:
-  explicit PostedFunction(Fn&& fn) : fn_(std::move(fn)) {}
+  explicit PostedFunction(Fn&& fn) : fn_(std::move(fn)) { check_callback<Fn>(); }
 
  private:
   void call() override { std::move(fn_)(); }
@@ -102,28 +114,34 @@ void post_call(Scheduler& scheduler, Fn&& fn) {
 /// Thread safety: loop thread only.
 class SIDING_EXPORT TimerHandle {
  public:
-  TimerHandle(const TimerHandle& other) noexcept : call_(other.call_) { call_->retain(); }
-  TimerHandle(TimerHandle&& other) noexcept : TimerHandle(std::as_const(other)) {}
-  TimerHandle& operator=(const TimerHandle& other) noexcept {
-    other.call_->retain();
-    call_->release();
-    call_ = other.call_;
+  /// A handle to no call, to be assigned to: nothing to cancel, and never due.
+  TimerHandle() noexcept = default;
+  TimerHandle(const TimerHandle& other) noexcept : call_(other.call_) {
+    if (call_ != nullptr) call_->retain();
+  }
+  TimerHandle(TimerHandle&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+  TimerHandle& operator=(TimerHandle other) noexcept {
+    std::swap(call_, other.call_);
     return *this;
   }
-  ~TimerHandle() { call_->release(); }
+  ~TimerHandle() {
+    if (call_ != nullptr) call_->release();
+  }
 
   /// Takes the call back and destroys its function; without effect if it has run.
-  void cancel() noexcept { call_->cancel(); }
+  void cancel() noexcept {
+    if (call_ != nullptr) call_->cancel();
+  }
   /// Whether it was taken back before it ran.
-  bool cancelled() const noexcept { return call_->cancelled(); }
+  bool cancelled() const noexcept { return call_ != nullptr && call_->cancelled(); }
   /// When it is due; the time of scheduling for call_soon().
-  TimePoint when() const noexcept { return call_->when(); }
+  TimePoint when() const noexcept { return call_ != nullptr ? call_->when() : TimePoint::max(); }
 
   /// Not for users: made by EventLoop.
   explicit TimerHandle(detail::ScheduledCall& call) noexcept : call_(&call) { call.retain(); }
 
  private:
-  detail::ScheduledCall* call_;
+  detail::ScheduledCall* call_ = nullptr;
 };
 
 namespace detail {

@@ -9,6 +9,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -19,6 +20,18 @@ struct ErrorReport;
 namespace siding::detail {
 
 class TaskContext;
+
+/// A cancellation on its way from task to task, each of which passes it on to what it waits for.
+struct CancelWave {
+  /// How far it goes by calls before the rest is put off to the ready queue: bounds the stack.
+  /// Chosen: a few hundred bytes for each, and more under sanitizers.
+  static constexpr unsigned depth_limit = 64;
+
+  std::uint64_t number = 0;  // never the same for two waves of a loop
+  unsigned depth = 0;        // tasks that are passing it on now
+  bool parted = false;       // a part of it was put off
+  bool ending = false;       // the end of the loop has begun it: reaches each task once
+};
 
 /// The face of a loop that coroutines see: its ready queue, its timers, its inbox. The loop derives
 /// from it; tasks reach it by a pointer that they inherit from their parent.
@@ -37,7 +50,11 @@ struct Scheduler {
   unsigned hops = hop_budget;      // left for the step that runs now
   TaskContext* current = nullptr;  // the task whose step runs now
   TaskContext* ended = nullptr;    // set by the step that ran a task's frame to its end
-  TaskContext* tasks = nullptr;    // all tasks that have not ended, newest first
+  TaskContext* tasks = nullptr;    // those that have not ended, newest first
+  TaskContext* asked = nullptr;    // as well, but the end of the loop has asked these to end
+  CancelWave wave;                 // the one under way, if its depth is not 0
+  std::uint64_t waves = 0;         // begun so far
+  std::size_t put_off = 0;         // parts of waves in the ready queue
   TimerHeap timers;
   std::shared_ptr<Inbox> inbox;    // counted: what outlives a loop keeps the inbox, and is refused
   std::size_t offloaded = 0;       // calls and futures of other threads that tasks wait for

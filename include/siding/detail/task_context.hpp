@@ -6,6 +6,7 @@
 #include <siding/export.hpp>
 
 #include <coroutine>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,10 @@ class Suspension {
   /// the next suspension point, and the value that is on its way is delivered. Must not resume the
   /// task itself: posts it.
   virtual bool cancel() noexcept = 0;
+
+  /// Ends the wait without passing the request on to what is waited for: the request has come from
+  /// there, so that each waits for the other. Result as `cancel`.
+  virtual bool give_up() noexcept { return cancel(); }
 
  protected:
   Suspension() = default;
@@ -95,6 +100,9 @@ class SIDING_EXPORT TaskContext : public Node {
   /// Requests cancellation: reaches the innermost await, or the next one.
   void request_cancel(std::string_view reason);
 
+  /// The loop is ending: requests cancellation in its name, once for each task.
+  void ask_to_end();
+
   int cancel_requests() const noexcept { return cancel_requests_; }
 
   /// Takes one request back. At none left, a request that was not thrown yet is forgotten.
@@ -116,7 +124,7 @@ class SIDING_EXPORT TaskContext : public Node {
   /// Destroys the frames of a task that will never run again, because its loop is closed.
   virtual void abandon() noexcept = 0;
 
-  TaskContext* next_task = nullptr;  // Scheduler::tasks
+  TaskContext* next_task = nullptr;  // Scheduler::tasks, later Scheduler::asked
   TaskContext** task_link = nullptr;
 
  protected:
@@ -124,11 +132,12 @@ class SIDING_EXPORT TaskContext : public Node {
 
   virtual void end() noexcept = 0;  // takes the outcome out of the frame and destroys it
 
-  void enlist() noexcept {
-    next_task = scheduler_.tasks;
-    task_link = &scheduler_.tasks;
+  void enlist() noexcept { enlist_in(scheduler_.tasks); }
+  void enlist_in(TaskContext*& list) noexcept {
+    next_task = list;
+    task_link = &list;
     if (next_task != nullptr) next_task->task_link = &next_task;
-    scheduler_.tasks = this;
+    list = this;
   }
   void delist() noexcept {
     *task_link = next_task;
@@ -138,9 +147,23 @@ class SIDING_EXPORT TaskContext : public Node {
   Scheduler& scheduler_;
   std::coroutine_handle<> resume_point_;
   Suspension* suspension_ = nullptr;
+
+ private:
+  void pass_cancel_on() noexcept;
+  bool put_cancel_off() noexcept;
+  void resume_cancel(std::uint64_t wave, bool ending) noexcept;
+
+  std::uint64_t wave_ = 0;  // the wave that this task is passing on, or whose rest was put off
   int cancel_requests_ = 0;
+
+ protected:
   bool must_cancel_ = false;
+
+ private:
+  bool asked_to_end_ = false;
 };
+
+[[noreturn]] SIDING_EXPORT void throw_awaits_itself();
 
 /// The context of the coroutine behind `handle`, which must be one of siding's.
 template <class Promise>
