@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Checks the model of the loop's inbox (inbox.pml) exhaustively with spin: the protocol must hold in
+# Checks the models exhaustively with spin: of the loop's inbox (inbox.pml), and of what a process
+# pool shares with its workers (worker_bell.pml, loop_bell.pml, slots.pml). The protocol must hold in
 # every variant, and each planted error (mutant) must be refuted, in the way that is expected of
 # it. Prints one line for each check. Exits with 0 if all is as expected, 1 if not, 77 if spin or
-# gcc is missing. Takes about half a minute on two idle cores, below 2 GB; leaves nothing behind.
+# gcc is missing. Takes about a minute on two idle cores, below 2 GB; leaves nothing behind.
 #
 #   tests/model/run.sh           what CI runs
 #   tests/model/run.sh --long    and the largest state spaces: another minute, also below 2 GB
@@ -20,7 +21,9 @@ for tool in spin gcc; do
     fi
 done
 
-model=$(cd "$(dirname "$0")" && pwd)/inbox.pml
+models=$(cd "$(dirname "$0")" && pwd)
+model=inbox    # the one that the next checks are about
+must_reach=    # proctypes of it that a check must reach wholly; the inbox has a rule of its own
 work=$(mktemp -d)
 export TMPDIR=$work/tmp  # for the compiler's own files
 mkdir "$TMPDIR"
@@ -45,7 +48,7 @@ unreached() {  # proctype, verifier's output
     awk -v want="unreached in proctype $1" '
         $0 == want { inside = 1; next }
         /^unreached in / { inside = 0 }
-        inside && /inbox\.pml:/' "$2"
+        inside && /\.pml:/' "$2"
 }
 
 # check NAME KIND EXPECT OPTION...
@@ -55,20 +58,27 @@ unreached() {  # proctype, verifier's output
 check() {
     local name=$1 kind=$2 expect=$3
     shift 3
-    local dir=$work/${name//[^a-z0-9]/_} verdict=unexpected found
+    local dir=$work/$model-${name//[^a-zA-Z0-9]/_} verdict=unexpected found
     local -a build=(-w -DMEMLIM=$memory_limit_mb -DCOLLAPSE) run=(-m$depth_limit)
     mkdir "$dir" && cd "$dir" || return 1
 
     if [[ $kind == safety ]]; then
         build+=(-DSAFETY)
     else
-        build+=(-DNFAIR=2)
+        build+=(-DNFAIR=3)
         run+=(-a -f -A -E)
     fi
-    if [[ $expect == holds ]]; then build+=(-O2); else build+=(-O0); fi
+    # The pool's models compile for longer than they run.
+    if [[ $expect != holds ]]; then
+        build+=(-O0)
+    elif [[ $model == inbox ]]; then
+        build+=(-O2)
+    else
+        build+=(-O1)
+    fi
 
-    cp "$model" inbox.pml
-    if ! spin -a "$@" inbox.pml > spin.log 2>&1 || ! gcc "${build[@]}" -o pan pan.c > gcc.log 2>&1
+    cp "$models/$model.pml" .
+    if ! spin -a "$@" "$model.pml" > spin.log 2>&1 || ! gcc "${build[@]}" -o pan pan.c > gcc.log 2>&1
     then
         found="the model does not compile: $(tail -n 1 spin.log) $(tail -n 1 gcc.log 2> /dev/null)"
     else
@@ -84,10 +94,12 @@ check() {
             verdict=ok
             found="holds"
             if [[ $kind == safety ]]; then
-                unreached loop pan.log > unreached.log
-                if [[ " $* " == *" -DCLOSE "* ]]; then
-                    unreached producer pan.log >> unreached.log
+                local proctype
+                if [[ $model == inbox ]]; then
+                    must_reach=loop
+                    if [[ " $* " == *" -DCLOSE "* ]]; then must_reach+=" producer"; fi
                 fi
+                for proctype in $must_reach; do unreached "$proctype" pan.log; done > unreached.log
                 if [[ -s unreached.log ]]; then
                     verdict=unexpected
                     found="holds, but never reaches$(head -n 1 unreached.log)"
@@ -102,7 +114,7 @@ check() {
     local states seconds
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' pan.log 2> /dev/null)
     seconds=$(sed -n 's/^pan: elapsed time \([0-9.e+-]*\) seconds/\1/p' pan.log 2> /dev/null)
-    printf '%-10s %-50s %10s states %6s s  %s\n' "$verdict" "$name" "${states:-?}" \
+    printf '%-10s %-58s %10s states %6s s  %s\n' "$verdict" "$model: $name" "${states:-?}" \
         "${seconds:-?}" "$found"
     echo "$verdict" > verdict
 }
@@ -156,6 +168,80 @@ for number in 1 6; do
     start "mutant $number, by liveness" liveness "acceptance cycle" -DPRODUCERS=2 \
         -DMUTANT=$number -DLTL_SERVED
 done
+
+model=worker_bell
+must_reach="program worker"
+start "wakes 4, store buffers"                 safety holds -DCALLS=4 -DBUFFERS
+start "wakes 4, store buffers, signals"        safety holds -DCALLS=4 -DBUFFERS -DSPURIOUS
+start "wakes 4"                                safety holds -DCALLS=4 -DSPURIOUS
+start "takes 3, store buffers"                 liveness holds -DBUFFERS -DLTL_TAKEN
+
+mutant() {
+    local number=$1 name="mutant $1: $2" expect=$3
+    shift 3
+    start "$name" safety "$expect" -DMUTANT="$number" "$@"
+}
+mutant 1 "looks before it says that it sleeps" "!(deaf)"
+mutant 2 "publish without its fence"           "!(lost_call)" -DBUFFERS
+mutant 3 "sleep without its fence"             "!(deaf)" -DBUFFERS
+mutant 4 "queued after ringing"                "!(lost_call)"
+mutant 5 "retire without its fence"            "!(deaf)" -DBUFFERS
+mutant 6 "clears the futex and does not wake"  "!(lost_call)"
+mutant 7 "rings before it says retire"         "!(deaf)"
+mutant 8 "retire not looked at in the sleep"   "!(deaf)"
+
+model=loop_bell
+must_reach="worker loop"
+start "settles 2x2"                            safety holds
+start "settles 2x2, store buffers"             safety holds -DBUFFERS
+must_reach="worker loop manager"
+start "settles 2x1, a death, store buffers"    safety holds -DCALLS=1 -DDEATHS=1 -DBUFFERS
+start "settles 1x3, a death, store buffers"    safety holds -DWORKERS=1 -DCALLS=3 -DDEATHS=1 \
+    -DBUFFERS
+start "hands over 2x1, unawaited, buffers"     safety holds -DCALLS=1 -DHANDOVER -DUNAWAITED -DBUFFERS
+start "hands over 1x2, a death, buffers"       safety holds -DWORKERS=1 -DHANDOVER -DDEATHS=1 -DBUFFERS
+start "settles 1x2, a death, store buffers"    liveness holds -DWORKERS=1 -DDEATHS=1 -DBUFFERS \
+    -DLTL_SETTLED
+one=(-DWORKERS=1 -DCALLS=2)
+mutant 1 "announce without its fence"          "!(unread)" -DBUFFERS "${one[@]}"
+mutant 2 "fall_asleep without its fence"       "!(unread)" -DBUFFERS "${one[@]}"
+mutant 3 "arms after the last look"            "!(unread)" "${one[@]}"
+mutant 4 "looks at armed before the tail"      "!(unread)" "${one[@]}"
+mutant 5 "rings for each completion"           "(tickets[w]>0)" "${one[@]}"
+mutant 6 "reaps between arming and the wait"   "!(unread)" "${one[@]}"
+mutant 7 "burial without the lock"             "(settled[c]==0)" -DDEATHS=1 "${one[@]}"
+mutant 8 "burial settles done as crashed"      "(found[c]==1)" -DDEATHS=1 "${one[@]}"
+mutant 9 "burial leaves done to the bell"      "!(unread)" -DDEATHS=1 "${one[@]}"
+mutant 10 "manager keeps a loop's ring"        "!(unread)" -DHANDOVER "${one[@]}"
+
+model=slots
+must_reach="worker collector"
+start "cancelled"                              safety holds
+start "cancelled, stolen"                      safety holds -DSTEALS=1
+start "cancelled, stolen, endless"             safety holds -DSTEALS=1 -DENDLESS
+start "cancelled, killed later, stolen"        safety holds -DSTEALS=1 -DGRACE
+start "future cancelled, stolen"               safety holds -DSTEALS=1 -DFUTURE
+must_reach="dispatcher worker collector manager canceller"
+start "cancelled, a crash"                     safety holds -DCRASHES=1
+must_reach="dispatcher worker collector"
+start "cancelled, a crash, endless"            safety holds -DCRASHES=1 -DENDLESS
+start "future cancelled, a crash"              safety holds -DCRASHES=1 -DFUTURE
+must_reach="worker collector"
+start "buried before it is dead"               safety holds -DCRASHES=1 -DLATE -DUNCANCELLED
+mutant 1 "begins by a plain store"             "!(begun[content[p]])" -DSTEALS=1
+mutant 2 "done by a plain store"               "!(signalled[w])"
+mutant 3 "recall by a plain store"             "!(stuck)" -DSTEALS=1
+mutant 4 "kill without compare-and-swap"       "!(signalled[w])"
+mutant 5 "pin waited for with the lock"        "!(stuck)" -DSTEALS=1
+mutant 6 "kill without a look"                 "!(signalled[w])"
+mutant 7 "burial without the lock"             "!(stuck)" -DCRASHES=1
+mutant 8 "queued after its submission"         "!(stuck)"
+mutant 9 "begin_settling without the claim"    "(completed[n]==0)" -DFUTURE
+mutant 10 "burial settles done as crashed"     "!(landed[n])" -DCRASHES=1
+mutant 11 "cancel lost in a burial"            "!(accepted[content[p]])" -DCRASHES=1
+mutant 12 "cancel gives up as a call moves"    "(phase[0]==6)" -DSTEALS=1
+mutant 13 "burial looks and does not claim"    "!(landed[n])" -DLATE -DUNCANCELLED
+mutant 14 "handed to a worker that is buried"  "!(stuck)" -DCRASHES=1
 wait
 
 if [[ $option == --long ]]; then
