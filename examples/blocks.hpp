@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What the blocks_* programs share. They differ in the executor they make and in their
-// log_prefix().
+// What the blocks_* programs share. They differ in the executor that they make and in their
+// log_format.
 
 #include <siding/siding.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -16,12 +18,16 @@
 #include <thread>
 #include <vector>
 
-/// The first column of a log line: who writes it. Each program defines its own. A function that is
-/// linked in, and not a variable that main() sets, because a worker process has no main().
-std::string log_prefix();
+/// How a line of the log looks. Each program defines its own: as a constant, and not as a variable
+/// that main() sets, because a worker process never runs main().
+extern const std::string_view log_format;
 
 inline void log(std::string_view name, std::string_view message) {
-  fmt::print(stderr, "{} {:>18}: {}\n", log_prefix(), name, message);
+  const std::string_view worker = siding::ThreadPool::current_worker_name();
+  fmt::print(stderr, fmt::runtime(log_format),
+             fmt::arg("thread_name", worker.empty() ? "MainThread" : worker),
+             fmt::arg("process", ::getpid()), fmt::arg("name", name),
+             fmt::arg("message", message));
 }
 
 /// An ordinary function that blocks.

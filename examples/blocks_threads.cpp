@@ -20,10 +20,7 @@
 
 #include <exception>
 
-std::string log_prefix() {
-  const std::string_view worker = siding::ThreadPool::current_worker_name();
-  return fmt::format("{:>10}", worker.empty() ? "MainThread" : worker);
-}
+const std::string_view log_format = "{thread_name:>10} {name:>18}: {message}\n";
 
 int main() {
   try {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Shows: a library that only blocks (libcurl's easy interface) used from a coroutine, by
-//        run_in_executor on the loop's default pool: with arguments, and with a bound lambda.
+//        run_in_executor on the loop's default pool: with arguments, and with a bound lambda. Then
+//        on a pool of processes of its own.
 // Run:   build/examples/fetch_feed http://127.0.0.1:8000/feed.xml
-// Prints, once for each of the two calls:
+// Prints, once for each of the three calls:
 //   Got data of length: 31415 in just 0.012 s
 
 #include <siding/siding.hpp>
@@ -37,7 +38,7 @@ Page fetch(const std::string& url, std::chrono::milliseconds limit) {
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);  // a status from 400 on is an error
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);     // no alarm signals: this is a thread
+  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);  // no alarm signals: this may be a thread
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(limit.count()));
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, reason);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
@@ -56,7 +57,9 @@ void print(const Page& page) {
   fmt::print("Got data of length: {} in just {:.3f} s\n", page.body.size(), page.elapsed.count());
 }
 
-siding::Task<> fetch_feed(std::string url) {
+void set_up() { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+siding::Task<> fetch_feed(std::string url, siding::ProcessPool& processes) {
   // nullptr: the default pool. Arguments follow the function and are copied.
   const Page first = co_await siding::run_in_executor(nullptr, fetch, url, 10s);
   print(first);
@@ -66,6 +69,10 @@ siding::Task<> fetch_feed(std::string url) {
   const auto fetch_patiently = [url] { return fetch(url, 60s); };
   const Page second = co_await siding::run_in_executor(nullptr, fetch_patiently);
   print(second);
+
+  // The url is copied there, the page is copied back. A lambda with captures would be refused.
+  const Page third = co_await siding::run_in_executor(processes, fetch, url, 10s);
+  print(third);
 }
 
 int main(int argc, char** argv) {
@@ -74,8 +81,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    curl_global_init(CURL_GLOBAL_DEFAULT);  // before there are threads
-    siding::run(fetch_feed(argv[1]));
+    set_up();  // before there are threads
+    // The worker is a process that never runs this main(), so it sets up for itself.
+    siding::ProcessPool processes{{.max_workers = 1, .initializer = set_up}};
+    siding::run(fetch_feed(argv[1], processes));
     curl_global_cleanup();
   } catch (const std::exception& error) {
     fmt::print(stderr, "fetch_feed: {}\n", error.what());

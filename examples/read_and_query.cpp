@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Shows: a blocking database (sqlite3) and a blocking file read, both on threads and at the same
-//        time, while a third task ticks every 10 ms: the loop goes on.
+//        time, then a computation in a process, while a task ticks every 10 ms: the loop goes on.
 // Run:   build/examples/read_and_query
-// Prints (size and ticks vary):
+// Prints (size, fingerprint and ticks vary):
 //   the database file has 32768 bytes
+//   its fingerprint is 5ec2b3a9d1f4c077
 //   the query found 964044 pairs
 //   the loop ticked 25 times meanwhile
 
@@ -13,6 +14,7 @@
 #include <sqlite3.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -21,6 +23,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 using namespace std::chrono_literals;
 
@@ -61,6 +64,16 @@ std::string read_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+// A thousand rounds of FNV-1a. Burns CPU.
+std::uint64_t fingerprint(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (int round = 0; round < 1000; ++round) {
+    for (const char byte : bytes)
+      hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  }
+  return hash;
+}
+
 // Counts until it is cancelled.
 siding::Task<int> count_ticks() {
   int ticks = 0;
@@ -80,6 +93,8 @@ siding::Task<> read_and_query(std::string database) {
   auto found = siding::run_in_executor(nullptr, query, database, find_pairs);
   const std::string& bytes = co_await file;
   fmt::print("the database file has {} bytes\n", bytes.size());
+  const std::uint64_t hash = co_await siding::to_process(fingerprint, bytes);  // gets a copy
+  fmt::print("its fingerprint is {:016x}\n", hash);
   const long pairs = co_await found;
   fmt::print("the query found {} pairs\n", pairs);
 

@@ -6,7 +6,15 @@
 // table itself, so that all static objects exist, and then serves and never returns. In every other
 // start it costs one look at the environment.
 //
+// In a shared object, such as a plugin of a foreign program, it does nothing: that program cannot be
+// started again as a worker.
+//
 // No header of the library is included, so that this file can be compiled by any version of it.
+
+#include <link.h>
+
+#include <cstddef>
+#include <cstdint>
 
 namespace siding::detail {
 void note_hook() noexcept;
@@ -20,8 +28,7 @@ using Constructor = void (*)(int, char**, char**);
 
 }  // namespace
 
-// Made by the linker for executables only. In a shared object they are null, and a copy of this
-// file that landed there does nothing.
+// The executable's table. Of shared objects ld makes none, gold and lld make their own.
 extern "C" {
 extern const Constructor __init_array_start[] __attribute__((weak, visibility("hidden")));
 extern const Constructor __init_array_end[] __attribute__((weak, visibility("hidden")));
@@ -29,9 +36,25 @@ extern const Constructor __init_array_end[] __attribute__((weak, visibility("hid
 
 namespace {
 
+// Whether this file was linked into the program and not into a shared object.
+bool is_in_program() {
+  const auto look = [](dl_phdr_info* object, std::size_t, void* found) {
+    const auto here = reinterpret_cast<std::uintptr_t>(&__init_array_start);
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+      const auto& segment = object->dlpi_phdr[i];
+      const std::uintptr_t offset = here - object->dlpi_addr - segment.p_vaddr;
+      if (segment.p_type == PT_LOAD && offset < segment.p_memsz) *static_cast<bool*>(found) = true;
+    }
+    return 1;  // the first object is the program: no other one is looked at
+  };
+  bool found = false;
+  ::dl_iterate_phdr(look, &found);
+  return found;
+}
+
 void hook(int argc, char** argv, char** environment) {
   const Constructor* next = __init_array_start;
-  if (next == nullptr) return;
+  if (next == nullptr || !is_in_program()) return;
   siding::detail::note_hook();
   if (!siding::detail::zygote_wanted()) return;
   while (next != __init_array_end && *next != hook) ++next;
@@ -44,3 +67,6 @@ void hook(int argc, char** argv, char** environment) {
 [[gnu::used, gnu::section(".init_array.00101")]] const Constructor entry = hook;
 
 }  // namespace
+
+// By this name a linker is told to take this file out of its archive.
+extern "C" __attribute__((used, weak, visibility("hidden"))) void siding_process_hook() {}

@@ -53,7 +53,7 @@ def check_failure(arguments, status, *texts):
     return problems
 
 
-# RX-001, RX-004
+# RX-001, RX-004: the third call is on a pool of processes.
 def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -62,9 +62,9 @@ def main():
     done = example.run(base + "/feed", env=direct_env())
     problems = example.ended_well(done)
     lines = [LINE.fullmatch(line) for line in done.stdout.splitlines()]
-    if len(lines) != 2 or not all(line and int(line.group(1)) == len(PAGE) for line in lines):
-        problems.append(f"expected two lines with the length {len(PAGE)}, got {done.stdout!r}")
-    if Handler.asked != ["/feed", "/feed"]:
+    if len(lines) != 3 or not all(line and int(line.group(1)) == len(PAGE) for line in lines):
+        problems.append(f"expected three lines with the length {len(PAGE)}, got {done.stdout!r}")
+    if Handler.asked != ["/feed", "/feed", "/feed"]:
         problems.append(f"the server was asked for {Handler.asked}")
 
     problems += check_failure([base + "/nothing"], 1, base + "/nothing", "404")

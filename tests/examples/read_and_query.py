@@ -9,6 +9,7 @@ import tempfile
 import example
 
 FORM = re.compile(r"the database file has (\d+) bytes\n"
+                  r"its fingerprint is ([0-9a-f]{16})\n"
                   r"the query found (\d+) pairs\n"
                   r"the loop ticked (\d+) times meanwhile\n")
 
@@ -28,7 +29,7 @@ def main():
     found = FORM.fullmatch(done.stdout)
     if not found:
         return problems + [f"not in the expected form: {done.stdout!r}"]
-    size, pairs, ticks = map(int, found.groups())
+    size, pairs, ticks = (int(found.group(number)) for number in (1, 3, 4))
     if size == 0 or size % 512 != 0:
         problems.append(f"{size} bytes are no database")
     if pairs != expected_pairs():
