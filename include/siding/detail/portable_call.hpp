@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -202,6 +203,10 @@ stored_t<typename Call::result_type> decode_result([[maybe_unused]] WireReader& 
 /// Executors whose calls run in other processes, where their type is known.
 template <class E>
 inline constexpr bool needs_portable_calls = false;
+template <class E>
+inline constexpr bool needs_portable_calls<E*> = needs_portable_calls<E>;
+template <class E>
+inline constexpr bool needs_portable_calls<std::shared_ptr<E>> = needs_portable_calls<E>;
 
 /// Stops the compilation if a call of `fn(args...)` cannot cross, and says which part and why.
 template <class F, class... Args>
