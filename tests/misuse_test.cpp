@@ -17,7 +17,8 @@ using siding::InvalidStateError;
 using siding::Task;
 
 constexpr const char* spent_task =
-    "this task was awaited before, or moved from: await a task once, or share it through the future "
+    "this task was awaited before, or moved from: await a task once, or share it through the "
+    "future "
     "of create_task()";
 
 Task<int> one() { co_return 1; }
