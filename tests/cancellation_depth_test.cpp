@@ -72,6 +72,7 @@ Task<int> gathered(int depth, int& reached) {
   if (depth == 0) {
     ++reached;
     co_await siding::sleep(Limit());
+    co_return 0;
   }
   const auto result = co_await siding::gather(gathered(depth - 1, reached));
   co_return std::get<0>(result);
