@@ -46,8 +46,9 @@ bool is_cancelled(const std::exception_ptr& error) noexcept {
 }
 
 std::exception_ptr make_closed_error() noexcept {
-  return std::make_exception_ptr(LoopClosed(
-      "the loop was closed while this task was waiting; wait for the task before the loop is closed"));
+  return std::make_exception_ptr(
+      LoopClosed("the loop was closed while this task was waiting; wait for the task before the "
+                 "loop is closed"));
 }
 
 std::string describe(const std::exception_ptr& error) {

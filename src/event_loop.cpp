@@ -38,8 +38,8 @@ std::shared_ptr<Executor> EventLoop::set_default_executor(std::shared_ptr<Execut
   loop_->check_open("set_default_executor");
   if (loop_->default_executor_ended) {
     throw ShutdownError(
-        "set_default_executor: the default executor of this loop was shut down, and there will be no "
-        "other; name another executor in the call");
+        "set_default_executor: the default executor of this loop was shut down, and there will be "
+        "no other; name another executor in the call");
   }
   return std::exchange(loop_->default_executor, std::move(executor));
 }

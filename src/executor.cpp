@@ -19,10 +19,9 @@ JobQueue::~JobQueue() {
 namespace {
 
 std::exception_ptr broken_promise() {
-  return std::make_exception_ptr(
-      BrokenPromise(
-          "the executor dropped the call without running or failing it; its author has to run, fail "
-          "or cancel() each Job"));
+  return std::make_exception_ptr(BrokenPromise(
+      "the executor dropped the call without running or failing it; its author has to run, fail or "
+      "cancel() each Job"));
 }
 
 }  // namespace

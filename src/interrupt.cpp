@@ -60,9 +60,11 @@ void make_event_fd() {
     event_fd = -1;
   }
   if (event_fd < 0) event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (event_fd < 0) throw std::system_error(errno, std::system_category(), 
+  if (event_fd < 0) {
+    throw std::system_error(errno, std::system_category(),
                             "eventfd for SIGINT (raise the limit of open files, or set "
                             "RunOptions::handle_sigint to false)");
+  }
   event_fd_generation.store(fork_generation.load(std::memory_order_relaxed),
                             std::memory_order_relaxed);
 }

@@ -35,7 +35,8 @@ void log(std::string_view line) noexcept {
     Sink& target = sink();
     const std::lock_guard lock(target.mutex);
     if (target.function) {
-      target.function(line);
+      const auto function = target.function;  // it may replace itself
+      function(line);
     } else {
       std::fprintf(stderr, "siding: %.*s\n", static_cast<int>(line.size()), line.data());
     }

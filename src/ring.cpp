@@ -217,9 +217,11 @@ void Ring::State::enable() {
   // Not io_uring_enable_rings(): Debian's shared liburing 2.3 does not export it.
   const int result = io_uring_register(static_cast<unsigned>(descriptor),
                                        IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
-  if (result < 0) throw std::system_error(-result, std::system_category(),
-                            "cannot enable an io_uring (let this process call io_uring_register, and "
-                            "run a loop on one thread only)");
+  if (result < 0) {
+    throw std::system_error(-result, std::system_category(),
+                            "cannot enable an io_uring (let this process call io_uring_register, "
+                            "and run a loop on one thread only)");
+  }
   owner = this_thread();
   // Saves the look-up of the descriptor in each call (Linux 5.18). It may fail, for example when
   // the thread has registered its sixteen already; the descriptor does as well.

@@ -129,8 +129,8 @@ void Runner::close() {
 
 void Runner::leak(const char* why) {
   detail::log(std::string("run: ") + why +
-              " while tasks await calls that have not returned; their frames, the loop and the default "
-              "executor are leaked. Let such calls take a std::stop_token, or OnCancel::abandon");
+              " while tasks await calls that have not returned; their frames, the loop and the "
+              "default executor are leaked. Let such calls take a std::stop_token, or OnCancel::abandon");
   state_->engine.give_up();
   state_->leaked = true;
 }

@@ -13,7 +13,6 @@
 #include <tuple>
 #include <vector>
 
-
 namespace {
 
 using siding::Future;
@@ -42,7 +41,8 @@ Task<> after(Future<> previous, int& cancelled) {
 std::vector<Future<>> chain(int length, int& cancelled) {
   std::vector<Future<>> tasks;
   for (int i = 0; i < length; ++i)
-    tasks.push_back(siding::create_task(after(tasks.empty() ? Future<>() : tasks.back(), cancelled)));
+    tasks.push_back(
+        siding::create_task(after(tasks.empty() ? Future<>() : tasks.back(), cancelled)));
   return tasks;
 }
 
@@ -72,6 +72,7 @@ Task<int> gathered(int depth, int& reached) {
   if (depth == 0) {
     ++reached;
     co_await siding::sleep(Limit());
+    co_return 0;
   }
   const auto result = co_await siding::gather(gathered(depth - 1, reached));
   co_return std::get<0>(result);
@@ -140,7 +141,8 @@ TEST_SUITE("tasks that await each other") {
         co_await siding::yield();
         co_await gathering;
       });
-      gathering = siding::create_task([awaiting]() -> Task<> { co_await siding::gather(awaiting); });
+      gathering =
+          siding::create_task([awaiting]() -> Task<> { co_await siding::gather(awaiting); });
       co_await turns(4);
       CHECK(awaiting.cancel());
       CHECK_THROWS_AS(co_await gathering, siding::Cancelled);
@@ -154,7 +156,8 @@ TEST_SUITE("tasks that await each other") {
     std::vector<Future<>> left;
     auto main = [&left]() -> Task<> {
       for (const std::size_t length : {2U, 3U, 1000U})
-        for (const Future<>& task : circle(length)) left.push_back(task);
+        for (const Future<>& task : circle(length))
+          left.push_back(task);
       co_await turns(3);
     };
 
@@ -234,7 +237,8 @@ TEST_SUITE("a cancellation that goes a long way") {
       Future<int> outermost;
       auto main = [&]() -> Task<> {
         outermost = siding::create_task(gathered(20'000, reached));
-        while (reached == 0) co_await siding::yield();
+        while (reached == 0)
+          co_await siding::yield();
         co_await siding::yield();
         if (by_hand) outermost.cancel();
       };

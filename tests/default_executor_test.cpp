@@ -214,7 +214,8 @@ TEST_SUITE("EventLoop::shutdown_default_executor") {
     auto main = []() -> Task<> {
       EventLoop& loop = EventLoop::current();
       CHECK(co_await loop.shutdown_default_executor());
-      CHECK_THROWS_WITH_AS(loop.set_default_executor(std::make_shared<siding::ThreadPool>()),
+      CHECK_THROWS_WITH_AS(static_cast<void>(loop.set_default_executor(
+                               std::make_shared<siding::ThreadPool>())),
                            "set_default_executor: the default executor of this loop was shut down, "
                            "and there will be no other; name another executor in the call",
                            siding::ShutdownError);

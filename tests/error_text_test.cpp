@@ -60,7 +60,8 @@ TEST_SUITE("the text of an error") {
     const auto future = pool.submit(siding_test::pass, gate.key());
 
     CHECK(text_of([&] { future.get(1ns); }) ==
-          "the future was not done within the limit of get() or map(); it goes on: get() it again, or "
+          "the future was not done within the limit of get() or map(); it goes on: get() it again, "
+          "or "
           "cancel() it");
   }
 
@@ -74,8 +75,9 @@ TEST_SUITE("the text of an error") {
       });
     });
 
-    CHECK(text.find("the thread pool could not start a thread (see the limits of threads: ulimit -u, "
-                    "pids.max of the control group, kernel.threads-max; or memory is short)") == 0);
+    CHECK(
+        text.find("the thread pool could not start a thread (see the limits of threads: ulimit -u, "
+                  "pids.max of the control group, kernel.threads-max; or memory is short)") == 0);
   }
 
   TEST_CASE("an executor whose stop() throws at the end of a run is named in the log") {
@@ -90,9 +92,10 @@ TEST_SUITE("the text of an error") {
     });
 
     REQUIRE(log.lines().size() == 2);
-    CHECK(log.lines()[0] ==
-          "ending a run failed; call Runner::close() to catch this error (it may be from the stop() "
-          "of an executor): std::runtime_error: stuck");
+    CHECK(
+        log.lines()[0] ==
+        "ending a run failed; call Runner::close() to catch this error (it may be from the stop() "
+        "of an executor): std::runtime_error: stuck");
     CHECK(log.lines()[1] ==
           "the stop() of a default executor threw while its loop was closed; it must not: "
           "std::runtime_error: stuck");

@@ -2,7 +2,6 @@
 // A loop that is used on a thread that does not run it.
 #include <siding/event_loop.hpp>
 
-
 #include <doctest/doctest.h>
 
 #include <chrono>

@@ -17,7 +17,8 @@ using siding::InvalidStateError;
 using siding::Task;
 
 constexpr const char* spent_task =
-    "this task was awaited before, or moved from: await a task once, or share it through the future "
+    "this task was awaited before, or moved from: await a task once, or share it through the "
+    "future "
     "of create_task()";
 
 Task<int> one() { co_return 1; }
@@ -138,8 +139,10 @@ TEST_SUITE("an empty handle") {
       CHECK_THROWS_WITH_AS(co_await empty, empty_future, InvalidStateError);
       CHECK_THROWS_WITH_AS(co_await any, empty_future, InvalidStateError);
       CHECK_THROWS_WITH_AS(co_await Future<int>(), empty_future, InvalidStateError);
-      CHECK_THROWS_WITH_AS(siding::wait(empty), empty_future, InvalidStateError);
-      CHECK_THROWS_WITH_AS(siding::wait(std::vector<Future<>>(2)), empty_future, InvalidStateError);
+      CHECK_THROWS_WITH_AS(static_cast<void>(siding::wait(empty)), empty_future,
+                           InvalidStateError);
+      CHECK_THROWS_WITH_AS(static_cast<void>(siding::wait(std::vector<Future<>>(2))), empty_future,
+                           InvalidStateError);
       auto gathering = siding::gather(counts(started), empty);
       CHECK_THROWS_WITH_AS(co_await gathering, empty_future, InvalidStateError);
       for (const auto limit : {0h, 1h}) {

@@ -49,7 +49,8 @@ TEST_SUITE("the end of run()") {
       const auto task = siding::create_task(stubborn);
       co_await siding::yield();
       task.cancel();
-      while (swallowed == 0) co_await siding::yield();
+      while (swallowed == 0)
+        co_await siding::yield();
     };
 
     siding::run(main);

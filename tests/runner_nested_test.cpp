@@ -87,7 +87,8 @@ TEST_SUITE("run() inside a running loop") {
     CHECK(idle.run(value_of(4)) == 4);
   }
 
-  TEST_CASE("a runner that is destroyed inside the run of another one closes its loop, and says so") {
+  TEST_CASE(
+      "a runner that is destroyed inside the run of another one closes its loop, and says so") {
     auto idle = std::make_optional<Runner>();
     idle->run(value_of(0));
     siding::Future<int> left = idle->loop().create_task(value_of(1));

@@ -20,7 +20,9 @@ TEST_SUITE("spin") {
     EventLoop loop{{.spin = longest}};
     auto calls = [&pool]() -> Task<int> {
       int sum = 0;
-      for (int i = 0; i < 3; ++i) sum += co_await siding::offload(pool, [](int n) { return n; }, i);
+      for (int i = 0; i < 3; ++i)
+        sum += co_await siding::offload(
+            pool, [](int n) { return n; }, i);
       co_return sum;
     };
 

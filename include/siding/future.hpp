@@ -192,9 +192,7 @@ class Future : public AnyFuture {
  protected:
   friend struct detail::FutureAccess;
   explicit Future(detail::ValueState<T>* state) noexcept : AnyFuture(state) {}
-  detail::ValueState<T>& state() const {
-    return static_cast<detail::ValueState<T>&>(some());
-  }
+  detail::ValueState<T>& state() const { return static_cast<detail::ValueState<T>&>(some()); }
 };
 
 /// What a hot function returns on a compiler with the temporaries bug when it was given a temporary

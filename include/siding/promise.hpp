@@ -16,8 +16,8 @@ namespace siding {
 /// The side of a future that gives it its outcome: for callbacks of other libraries, and for authors
 /// of executors.
 ///
-/// Move-only; one that was moved from throws InvalidStateError. The outcome is given once; a promise that is destroyed without giving one fails its
-/// future with BrokenPromise.
+/// Move-only; one that was moved from throws InvalidStateError. The outcome is given once; a promise
+/// that is destroyed without giving one fails its future with BrokenPromise.
 /// Thread safety: distinct objects: safe. Shared objects: unsafe; its future may be used, and
 /// cancelled, on any thread at the same time.
 template <class T>

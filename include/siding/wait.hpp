@@ -138,8 +138,8 @@ template <class R>
            Awaitable<std::ranges::range_value_t<R>>)
 void wait(R&&, WaitOptions = {}) {
   static_assert(sizeof(R) == 0,
-                "wait() takes futures, of what runs already: start the tasks with create_task(), or "
-                "use gather(), which starts them");
+                "wait() takes futures, of what runs already: start the tasks with create_task(), "
+                "or use gather(), which starts them");
 }
 
 }  // namespace siding

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A loop cancels queued calls while their pool drops them: by a shutdown, or because its initializer
-// throws. For the thread sanitizer above all.
+// A loop cancels queued calls while their pool drops them: by a shutdown, or because its
+// initializer throws. For the thread sanitizer above all.
 
 #include <siding/detail/sanitizers.hpp>
 #include <siding/siding.hpp>
@@ -48,7 +48,8 @@ TEST_SUITE("ThreadPool") {
       ThreadPool pool{{.max_workers = 1}};
       std::atomic<bool> go{false};
       std::thread stopper([&] {
-        while (!go) std::this_thread::yield();
+        while (!go)
+          std::this_thread::yield();
         pool.shutdown({.cancel_pending = true});
       });
       siding::run(cancel_queued_calls(pool, go));
@@ -61,7 +62,8 @@ TEST_SUITE("ThreadPool") {
     for (int round = 0; round < rounds; ++round) {
       std::atomic<bool> go{false};
       const auto initializer = [&go] {
-        while (!go) std::this_thread::yield();
+        while (!go)
+          std::this_thread::yield();
         throw std::runtime_error("no licence");
       };
       ThreadPool pool{{.max_workers = 1, .initializer = initializer}};
