@@ -172,13 +172,16 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
                     std::exception_ptr error) noexcept;
   void hear_zygote(Lock& lock);
   void lose_zygote(Lock& lock);
-  void bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker, std::optional<int> status);
-  void break_pool(Lock& lock, std::exception_ptr error) noexcept;
   void kill_what_is_due() noexcept;
   void retire_idle() noexcept;
   std::optional<TimePoint> next_deadline() const noexcept;
   void wake_manager() noexcept;
   void take_event(std::uint32_t channel) noexcept;
+  bool is_manager() const noexcept;
+
+  // pool_end.cpp: dead workers, broken pools, and the end
+  void bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker, std::optional<int> status);
+  void break_pool(Lock& lock, std::exception_ptr error) noexcept;
   std::exception_ptr broken_error() const;
   std::exception_ptr crash_error(const PoolWorker& worker, const JobNode& node,
                                  std::optional<int> status) const;

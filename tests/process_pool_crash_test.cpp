@@ -280,22 +280,23 @@ TEST_SUITE("ProcessPool and death") {
 
   TEST_CASE("a forked child leaves its parent's pool alone and can have one of its own") {
     const KeptForGood kept;
-    siding::ProcessPool pool{{.max_workers = 1}};
-    const int pid = value_of(pool.submit(own_pid));
+    auto pool = std::make_unique<siding::ProcessPool>(siding::ProcessPoolOptions{.max_workers = 1});
+    const int pid = value_of(pool->submit(own_pid));
     const int status = status_in_child([&] {
       bool refused = false;
       try {
-        pool.submit(own_pid);
+        pool->submit(own_pid);
       } catch (const siding::ProcessPoolUnavailable& error) {
         refused = std::string(error.what()).find("parent process") != std::string::npos;
       }
       siding::ProcessPool own{{.max_workers = 1}};
       const int other = own.submit(own_pid).get();
-      pool.shutdown();  // returns, and does nothing
+      pool->shutdown();  // returns, and does nothing
+      pool.reset();
       return refused && other != pid ? 0 : 1;
     });
     CHECK(status == 0);
-    CHECK(value_of(pool.submit(own_pid)) == pid);
+    CHECK(value_of(pool->submit(own_pid)) == pid);
   }
 
   std::string open_files() {
