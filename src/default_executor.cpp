@@ -67,10 +67,13 @@ struct Ending {
   static void leave(std::shared_ptr<Executor>& pool) noexcept {
     try {
       keep_for_good(pool);
+    } catch (const std::bad_alloc&) {
+      static_cast<void>(new (std::nothrow) std::shared_ptr<Executor>(pool));  // leaked, then
+    }
+    try {
       pool->shutdown({.wait = false});
     } catch (...) {
-      // No memory to keep it, or a user's executor that does not want to end: then it is leaked so.
-      static_cast<void>(new (std::nothrow) std::shared_ptr<Executor>(pool));
+      // A user's executor that does not want to end.
     }
   }
 

@@ -126,40 +126,35 @@ void Loop::run_until_done(FutureState& state, bool obey_stop) {
   struct Done final : FutureWaiter {
     void run() noexcept override {
       over = true;
-      let_go();
+      if (left_behind) delete this;
     }
-    void refuse() noexcept override { let_go(); }
-    void let_go() noexcept {
-      if (--holders == 0) delete this;
+    void refuse() noexcept override {
+      if (left_behind) delete this;
     }
-    int holders = 1;
     bool over = false;
+    bool left_behind = false;  // nobody waits any more: it is its own
   };
   struct Wait {
-    explicit Wait(FutureState& awaited) : state(awaited), done(new Done) {}
+    explicit Wait(FutureState& awaited) : state(awaited), done(std::make_unique<Done>()) {}
     ~Wait() {
-      leave();
-      done->let_go();
-    }
-    bool begin() noexcept {
-      linked = state.add_waiter(*done);
-      if (linked) ++done->holders;
-      return linked;
+      if (done->over || leave()) return;
+      done->left_behind = true;
+      static_cast<void>(done.release());
     }
     // False: it has come, or is on its way.
     bool leave() noexcept {
-      if (!linked || !state.remove_waiter(*done)) return false;
+      if (linked && !state.remove_waiter(*done)) return false;
       linked = false;
-      done->let_go();
       return true;
     }
     FutureState& state;
-    Done* const done;
+    std::unique_ptr<Done> done;
     bool linked = false;
   };
   Wait wait(state);
   wait.done->home = inbox.get();
-  if (!wait.begin()) return;
+  wait.linked = state.add_waiter(*wait.done);
+  if (!wait.linked) return;
   const Running running(*this);
   while (!wait.done->over && !stopping_) {
     iterate();
