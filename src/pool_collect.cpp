@@ -160,7 +160,7 @@ bool PoolCore::fall_asleep(std::uint32_t channel) noexcept {
     worker->region->channels[channel].armed.store(1, std::memory_order_relaxed);
   }
   // seq_cst: pairs with the worker's fence between its tail and its look at `armed`.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     if (worker->region->channels[channel].tail.load(std::memory_order_acquire) !=
         worker->collected[channel].load(std::memory_order_relaxed)) {

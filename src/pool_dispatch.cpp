@@ -229,7 +229,7 @@ void PoolCore::publish(PoolWorker& worker, std::uint32_t slot, JobNode& node) {
                                                                      std::memory_order_relaxed);
   header.submitted_tail.store(worker.submitted_tail, std::memory_order_release);
   // seq_cst: pairs with the worker's fence between `asleep` and its last look at the tail.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   if (header.asleep.load(std::memory_order_relaxed) != 0 &&
       header.asleep.exchange(0, std::memory_order_acq_rel) != 0) {
     futex_wake(header.asleep);
@@ -352,7 +352,7 @@ void PoolCore::take_out(PoolWorker& worker, std::uint32_t slot) noexcept {
   if (worker.outstanding != 0 || surplus_ == 0) return;
   // Calls that were sent ahead to others could go to this one. Awake, it will say so before it
   // sleeps. seq_cst: pairs with the worker's fence between `asleep` and its look at `backlog`.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   if (worker.region->header.asleep.load(std::memory_order_relaxed) != 0) wake_manager();
 }
 

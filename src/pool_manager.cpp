@@ -319,7 +319,7 @@ void PoolCore::retire_idle() noexcept {
     RegionHeader& header = worker->region->header;
     header.retire.store(1, std::memory_order_release);
     // seq_cst: as in publish().
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    full_fence();
     if (header.asleep.exchange(0, std::memory_order_acq_rel) != 0) futex_wake(header.asleep);
   }
 }

@@ -154,7 +154,7 @@ void Worker::sleep() {
   asleep.store(1, std::memory_order_relaxed);
   // seq_cst: pairs with the program's fence between writing the tail and reading `asleep`: one of
   // the two sees the other.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   // Others have calls that wait: ask for one.
   if (region_->header.backlog.load(std::memory_order_relaxed) != 0) write_event(0);
   while (!has_work() && region_->header.retire.load(std::memory_order_acquire) == 0 &&
@@ -271,7 +271,7 @@ void Worker::announce(std::uint32_t index, std::uint32_t channel) {
   // release: pairs with the program's acquire of the tail.
   target.tail.store(tail + 1, std::memory_order_release);
   // seq_cst: pairs with the program's fence between arming and its last look at the tail.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   if (target.armed.load(std::memory_order_relaxed) != 0 &&
       target.armed.exchange(0, std::memory_order_relaxed) != 0) {
     write_event(channel % channel_count);

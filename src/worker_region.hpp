@@ -142,6 +142,19 @@ class Region {
   Mapping mapping_;
 };
 
+// g++ warns that its thread sanitizer does not model fences. These order what two processes do, of
+// which it sees one.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+/// Between a store that the other process reads and a load of what it stores: one of the two sees the
+/// other.
+inline void full_fence() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
 /// Futexes in memory that processes share.
 void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept;
 void futex_wake(std::atomic<std::uint32_t>& word) noexcept;
