@@ -93,7 +93,7 @@ class SpinCount {
   friend class WorkerSpin;
   static std::atomic<std::uint32_t> own_word_;
   static std::atomic<std::atomic<std::uint32_t>*> word_;
-  static std::uint32_t process_;
+  static std::atomic<std::uint32_t> process_;
 };
 
 /// A worker's turn to spin; false where another one has it.
@@ -102,7 +102,9 @@ class WorkerSpin {
   WorkerSpin() noexcept : word_(*SpinCount::word_.load(std::memory_order_acquire)) {
     std::uint32_t nobody = 0;
     mine_ = word_.load(std::memory_order_relaxed) == 0 &&
-            word_.compare_exchange_strong(nobody, SpinCount::process_, std::memory_order_relaxed);
+            word_.compare_exchange_strong(nobody,
+                                          SpinCount::process_.load(std::memory_order_relaxed),
+                                          std::memory_order_relaxed);
   }
   ~WorkerSpin() {
     if (mine_) word_.store(0, std::memory_order_relaxed);
