@@ -73,7 +73,7 @@ struct ThreadPool::Core {
 
   explicit Core(ThreadPoolOptions given) : options(std::move(given)) {
     // The lock is held for a few dozen instructions: who finds it taken looks a little before it
-    // sleeps. Measured on two cores: 2.0 to 4 million calls per second.
+    // sleeps. The benchmark W2 shows what it is worth.
     pthread_mutexattr_t attributes;
     ::pthread_mutexattr_init(&attributes);
     ::pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
