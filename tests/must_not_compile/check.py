@@ -26,22 +26,29 @@ import subprocess
 import sys
 import tempfile
 
-FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-fdiagnostics-color=never"]
+# precompile.py makes the precompiled header with the same ones.
+FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-fdiagnostics-color=never"]
 EXPECT = re.compile(r"^// expect(?:\((\S+)\))?: (.+?)\s*$", re.MULTILINE)
 COMPILERS = re.compile(r"^// compilers: (.+?)\s*$", re.MULTILINE)
 SKIP = 77
 
 
-def compile_file(path, source, include, *defines):
-    command = [path, *FLAGS, *defines]
-    if include:
-        command += ["-I", str(include)]
+def compile_file(path, source, extra, *defines):
+    command = [path, *FLAGS, "-fsyntax-only", *extra, *defines]
     plain_quotes = {**os.environ, "LC_ALL": "C"}  # so that an expectation can be ASCII
     return subprocess.run([*command, str(source)], capture_output=True, text=True, check=False,
                           env=plain_quotes)
 
 
-def check(name, path, source, include):
+def use_precompiled(name, path):
+    """The arguments with which a compile starts from a precompiled header, at a tenth of the time."""
+    if name.startswith("clang"):
+        return ["-include-pch", path]
+    # g++ finds X.gch by itself where X is included, and warns if it cannot use it.
+    return ["-include", path.removesuffix(".gch"), "-Winvalid-pch"]
+
+
+def check(name, path, source, extra):
     """Returns a list of problems, or None where the file is not for this compiler."""
     text = source.read_text()
     only = COMPILERS.search(text)
@@ -54,10 +61,10 @@ def check(name, path, source, include):
         return [f"{source.name}: no right program under SIDING_GOOD"]
 
     found = []
-    good = compile_file(path, source, include, "-DSIDING_GOOD")
+    good = compile_file(path, source, extra, "-DSIDING_GOOD")
     if good.returncode != 0:
         found.append(f"{source.name}: the right program does not compile:\n{good.stderr}")
-    bad = compile_file(path, source, include)
+    bad = compile_file(path, source, extra)
     if bad.returncode == 0:
         found.append(f"{source.name}: the misuse compiles")
     else:
@@ -90,7 +97,7 @@ def self_test(name, path):
         for stem, (text, expected) in SAMPLES.items():
             source = pathlib.Path(folder) / f"{stem}.cpp"
             source.write_text(text)
-            got = check(name, path, source, None)
+            got = check(name, path, source, [])
             if got is None:
                 got = ["not for this compiler"]
             if (expected is None and got) or (
@@ -102,7 +109,8 @@ def self_test(name, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compiler", required=True, help="name=path")
-    parser.add_argument("--include")
+    parser.add_argument("--include", help="the folder of the headers")
+    parser.add_argument("--precompiled", help="what precompile.py made of them")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("source", nargs="?")
     options = parser.parse_args()
@@ -110,7 +118,11 @@ def main():
     if options.self_test:
         found = self_test(name, path)
     else:
-        found = check(name, path, pathlib.Path(options.source), options.include)
+        source = pathlib.Path(options.source)
+        extra = ["-I", options.include]
+        if "#define SIDING_" not in source.read_text():  # it would come too late
+            extra += use_precompiled(name, options.precompiled)
+        found = check(name, path, source, extra)
         if found is None:
             print(f"skipped: not for {name}")
             return SKIP
