@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 #include <tuple>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -55,8 +56,34 @@ struct Fragile {
   enum class At { nowhere, write, read } at = At::nowhere;
 };
 
+/// How many of them hold something. Of each process; on the loop's thread only.
+int full_blocks = 0;
+
+/// Knows how many others there were when it was read.
+class Block {
+ public:
+  explicit Block(int before = 0) : before_(before) { ++full_blocks; }
+  Block(Block&& other) noexcept
+      : before_(other.before_), full_(std::exchange(other.full_, false)) {}
+  ~Block() { full_blocks -= full_ ? 1 : 0; }
+  int before() const { return before_; }
+
+ private:
+  int before_;
+  bool full_ = true;
+};
+Block pass_block(Block block) { return block; }
+
 }  // namespace
 }  // namespace siding_test
+
+template <>
+struct siding::Wire<siding_test::Block> {
+  static void write(WireWriter&, const siding_test::Block&) {}
+  static siding_test::Block read(WireReader&) {
+    return siding_test::Block(siding_test::full_blocks);
+  }
+};
 
 template <>
 struct siding::Wire<siding_test::Fragile> {
@@ -227,6 +254,21 @@ TEST_SUITE("ProcessPool: values and errors") {
       CHECK(error.what() == std::string("outer"));
       CHECK_THROWS_WITH_AS(std::rethrow_if_nested(error), "inner", std::runtime_error);
     }
+  }
+
+  TEST_CASE("arguments are gone before the result is made, which may get their memory") {
+    const Pool pool(1);
+    siding::run([&]() -> siding::Task<> {
+      Block argument;
+      const Block awaited = co_await siding::offload(*pool, pass_block, siding::take(argument));
+      CHECK(awaited.before() == 0);
+
+      Block second;
+      auto future = siding::run_in_executor(*pool, pass_block, siding::take(second));
+      const Block taken = co_await std::move(future);
+      CHECK(taken.before() == 1);  // the one above
+    });
+    CHECK(full_blocks == 0);
   }
 }
 

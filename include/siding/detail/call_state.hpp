@@ -76,13 +76,13 @@ class CallState final : public ValueState<T>, public JobNode {
   const PortableCall& portable() const noexcept override { return portable_call<Call>(); }
   void encode(WireWriter& out) override { encode_call(*call_, out); }
   void settle(WireReader& value) noexcept override {
+    call_.reset();  // before the result is made, which may get the arguments' memory
     std::exception_ptr error;
     try {
       this->emplace_from([&value] { return decode_result<Call>(value); });
     } catch (...) {
       error = std::current_exception();
     }
-    call_.reset();
     const Outcome outcome = error ? Outcome::error : Outcome::value;
     this->complete(outcome, std::move(error), true);
   }

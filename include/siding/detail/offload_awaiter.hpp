@@ -139,6 +139,10 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   const PortableCall& portable() const noexcept override { return portable_call<Call>(); }
   void encode(WireWriter& out) override { encode_call(call_, out); }
   void settle(WireReader& value) noexcept override {
+    // Before the result is made, which may get the arguments' memory.
+    if constexpr (CallTypes<Call>::portable && std::is_nothrow_move_constructible_v<Call>) {
+      static_cast<void>(Call(std::move(call_)));
+    }
     try {
       result_.set_value_from([&value] { return decode_result<Call>(value); });
     } catch (...) {
