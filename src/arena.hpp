@@ -42,7 +42,7 @@ class Arena {
     std::size_t end;
   };
 
-  const std::size_t size_;
+  std::size_t size_;
   std::vector<Piece> pieces_;  // in order
 };
 

@@ -5,7 +5,6 @@
 #include <siding/detail/remote_exception.hpp>
 #include <siding/error.hpp>
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +47,8 @@ void PoolCore::collect(std::uint32_t channel) noexcept {
             ++count;
           }
         }
+        worker->collected_in_all +=
+            head - worker->collected[channel].load(std::memory_order_relaxed);
         worker->collected[channel].store(head, std::memory_order_relaxed);
       }
       settling_.fetch_add(count, std::memory_order_relaxed);
@@ -88,40 +89,15 @@ bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t 
   }
   // The slot, and with it the bytes in the arena, are the worker's again when they were read.
   result.worker = worker;
-  if (payload.where == Payload::in_arena && payload.offset <= arena_size &&
-      payload.size <= arena_size - payload.offset) {
-    result.bytes = worker->region->replies.data() + payload.offset;
-  } else if (payload.where > Payload::in_arena) {
-    try {
-      const FileDescriptor memory = memory_from(*worker, payload.where);
-      if (sealed_size(memory.get()) < payload.size) throw std::runtime_error("a result is cut off");
-      result.memory = Mapping(memory.get(), result.size);
-      result.bytes = result.memory.data();
-    } catch (...) {
-      result.size = 0;  // decoding it fails
-      result.kind = ReplyKind::value;
-    }
+  const std::size_t room = worker->region.arena_size();
+  if (payload.where == Payload::in_arena && payload.offset <= room &&
+      payload.size <= room - payload.offset) {
+    result.bytes = worker->region.replies() + payload.offset;
   } else {
-    result.size = 0;
+    result.size = 0;  // nonsense: decoding it fails
     result.kind = ReplyKind::value;
   }
   return true;
-}
-
-// The memory of this number, which the worker sent before it announced the result.
-FileDescriptor PoolCore::memory_from(PoolWorker& worker, std::uint32_t number) {
-  while (!worker.memories.contains(number)) {
-    ControlMessage message;
-    Received received =
-        receive_message(worker.control.get(), &message, sizeof message, MSG_DONTWAIT);
-    if (received.size != static_cast<long>(sizeof message) || received.count != 1) {
-      throw std::runtime_error("a worker did not send the memory of a result");
-    }
-    worker.memories[message.number] = std::move(received.descriptors[0]);
-  }
-  FileDescriptor memory = std::move(worker.memories[number]);
-  worker.memories.erase(number);
-  return memory;
 }
 
 // Without the lock: user code decodes, and a pinned node is waited for.
@@ -141,7 +117,12 @@ void PoolCore::settle(Result& result) noexcept {
   }
   if (result.worker == nullptr) return;
   const std::shared_ptr<PoolWorker> worker = std::move(result.worker);
-  result.memory = Mapping();
+  if (result.bytes != nullptr) {
+    const auto offset = static_cast<std::size_t>(result.bytes - worker->region.replies());
+    if (Region::is_large(offset, result.size)) {
+      Region::release(worker->region.replies(), offset, result.size);
+    }
+  }
   Lock lock(mutex_);
   worker->region->slots[result.slot].state.store(SlotState::empty, std::memory_order_release);
   take_out(*worker, result.slot);

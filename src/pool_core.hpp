@@ -20,7 +20,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,22 +46,31 @@ namespace siding::detail {
 struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
   enum class State { starting, alive, retiring, dead };
 
+  struct Piece {
+    std::size_t offset;
+    std::size_t size;
+  };
+
   /// A call that lies in the slot of the same number.
   struct Call {
     JobNode* node = nullptr;  // null: the slot is free, or reserved
     std::uint64_t number = 0;
     std::uint32_t channel = 0;
     bool takes_token = false;
-    std::optional<std::size_t> piece;  // of the arena for arguments
+    std::optional<Piece> piece;  // of the arena for arguments
     TimePoint kill_at = TimePoint::max();
   };
 
   explicit PoolWorker(std::uint32_t token_given);
 
   bool ring_has_room() const noexcept;
+  /// Calls that it has not ended. Others that are outstanding have results which nobody has collected
+  /// yet, because the loop that awaits them is busy.
+  std::uint32_t unfinished() const noexcept;
   /// Empty if every slot is in use.
   std::uint32_t reserve() noexcept;
-  void free_slot(std::uint32_t index) noexcept;
+  /// True: there is something in `released`.
+  bool free_slot(std::uint32_t index) noexcept;
 
   const std::uint32_t token;
   State state = State::starting;
@@ -70,19 +78,20 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
   FileDescriptor handle;   // a pidfd
   FileDescriptor control;  // a socket
   Region region;           // the memory itself: see worker_region.hpp
-  Arena requests{arena_size};
+  Arena requests{0};
+  bool requests_full = false;  // until a piece of it is free again
+  std::vector<Piece> released;  // large ones, whose memory the manager gives back before they are free
   std::array<Call, slot_count> calls;
   std::vector<std::uint32_t> free_slots;
   std::uint32_t outstanding = 0;  // slots that are not free
   std::uint32_t submitted_tail = 0;
   std::uint32_t channels_known = 0;  // a bit for each channel whose eventfd it has
-  std::uint32_t memories_sent = Payload::in_arena;
-  std::map<std::uint32_t, FileDescriptor> memories;  // arrived before they were asked for
   bool has_finished_a_call = false;
   bool doomed = false;  // one of its calls is to be killed
   bool initialized = false;  // else it takes no call but the initializer
   // How many entries of each channel were taken; written with the lock, read without it.
   std::array<std::atomic<std::uint32_t>, channel_count> collected{};
+  std::uint32_t collected_in_all = 0;
 };
 
 class PoolChannel;
@@ -125,7 +134,6 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
     std::shared_ptr<PoolWorker> worker;  // holds a slot whose result is read in place
     std::uint32_t slot;
     pid_t pid;
-    Mapping memory;
     std::array<std::byte, inline_size> small;
   };
 
@@ -160,7 +168,6 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   // pool_collect.cpp: results on their way back
   bool extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t slot, Result& result);
   void settle(Result& result) noexcept;
-  FileDescriptor memory_from(PoolWorker& worker, std::uint32_t number);
   std::string name_of(const JobNode& node) const;
 
   // pool_manager.cpp: the manager
@@ -174,6 +181,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void lose_zygote(Lock& lock);
   void kill_what_is_due() noexcept;
   void retire_idle() noexcept;
+  void release_memory(Lock& lock) noexcept;
   std::optional<TimePoint> next_deadline() const noexcept;
   void wake_manager() noexcept;
   void take_event(std::uint32_t channel) noexcept;

@@ -35,7 +35,8 @@ std::uint32_t place_of(const PoolWorker& worker, std::uint32_t slot) noexcept {
 bool may_take(const PoolWorker& worker) noexcept {
   const bool takes = worker.state == PoolWorker::State::starting ||
                      worker.state == PoolWorker::State::alive;
-  return takes && worker.initialized && !worker.free_slots.empty() && worker.ring_has_room();
+  return takes && worker.initialized && !worker.requests_full && !worker.free_slots.empty() &&
+         worker.ring_has_room();
 }
 
 std::uint32_t depth(const PoolWorker& worker) noexcept {
@@ -103,8 +104,9 @@ void PoolCore::pump(Lock& lock) {
   update_backlog();
 }
 
-// The worker that takes the next call: an idle one; else a new one is asked for, while there are
-// fewer than the maximum; else the one that has least to do.
+// The worker that takes the next call: an idle one, also if results of its are still to be collected;
+// else a new one is asked for, while there are fewer than the maximum; else the one that has least to
+// do.
 std::shared_ptr<PoolWorker> PoolCore::choose() {
   while (!idle_.empty()) {
     PoolWorker* worker = idle_.back();
@@ -113,6 +115,9 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
       continue;
     }
     return worker->shared_from_this();
+  }
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (worker->unfinished() == 0 && may_take(*worker)) return worker;
   }
   if (workers_.size() + starts_wanted_ + starting_ < max_workers_) {
     if (starts_wanted_ < queued_) {
@@ -123,9 +128,13 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
   }
   if (starts_wanted_ + starting_ != 0) return nullptr;  // it will be here at once
   std::shared_ptr<PoolWorker> best;
+  std::uint32_t least = 0;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
-    if (!may_take(*worker) || worker->outstanding >= depth(*worker)) continue;
-    if (best == nullptr || worker->outstanding < best->outstanding) best = worker;
+    const std::uint32_t unfinished = worker->unfinished();
+    if (!may_take(*worker) || unfinished >= depth(*worker)) continue;
+    if (best != nullptr && unfinished >= least) continue;
+    best = worker;
+    least = unfinished;
   }
   return best;
 }
@@ -153,6 +162,7 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
   }
   const std::uint32_t channel = node.place;
   std::exception_ptr error;
+  bool full = false;
   Slot& target = worker->region->slots[slot];
   try {
     WireWriter measured;
@@ -160,33 +170,30 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
     Payload& payload = target.request;
     payload.size = measured.size();
     std::span<std::byte> room(target.bytes, inline_size);
-    Mapping memory;
-    if (payload.size <= inline_size) {
-      payload.where = Payload::in_slot;
-    } else {
-      lock.lock();
-      const std::optional<std::size_t> piece = worker->requests.take(payload.size);
-      worker->calls[slot].piece = piece;
-      const std::uint32_t number = piece.has_value() ? Payload::in_arena : ++worker->memories_sent;
-      lock.unlock();
-      payload.where = number;
-      if (piece.has_value()) {
-        payload.offset = *piece;
-        room = {worker->region->requests.data() + *piece, payload.size};
-      } else {
-        const FileDescriptor descriptor = make_sealed_memory("siding-call", payload.size);
-        memory = Mapping(descriptor.get(), payload.size);
-        room = {memory.data(), payload.size};
-        const ControlMessage message{ControlKind::memory, number};
-        const int passed[] = {descriptor.get()};
-        if (!send_message(worker->control.get(), &message, sizeof message, passed)) {
-          throw std::system_error(errno, std::system_category(), "sending large arguments");
-        }
+    payload.where = Payload::in_slot;
+    if (payload.size > inline_size) {
+      payload.where = Payload::in_arena;
+      if (payload.size > worker->region.arena_size()) {
+        throw SerializationError(fmt::format(
+            "the arguments take {} bytes, and a worker process can be sent {} at most (a limit of "
+            "file sizes, RLIMIT_FSIZE, or of addresses, RLIMIT_AS, makes it less)",
+            measured.size(), worker->region.arena_size()));
       }
+      lock.lock();
+      const std::optional<std::size_t> piece = worker->requests.take(measured.size());
+      if (piece.has_value()) {
+        worker->calls[slot].piece = PoolWorker::Piece{*piece, measured.size()};
+        payload.offset = *piece;
+        room = {worker->region.requests() + *piece, measured.size()};
+      }
+      lock.unlock();
+      full = !piece.has_value();
     }
-    WireWriter out(room.first(static_cast<std::size_t>(payload.size)));
-    node.encode(out);
-    target.thunk = node.portable().identity();
+    if (!full) {
+      WireWriter out(room.first(measured.size()));
+      node.encode(out);
+      target.thunk = node.portable().identity();
+    }
   } catch (...) {
     error = std::current_exception();
     if (lock.owns_lock()) lock.unlock();
@@ -198,7 +205,8 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
     return unreserve(*worker, slot);
   }
   lock.lock();
-  if (worker->state == PoolWorker::State::dead || cancel_rest_) {
+  worker->requests_full = worker->requests_full || full;
+  if (full || worker->state == PoolWorker::State::dead || cancel_rest_) {
     unreserve(*worker, slot);
     node.place = channel;
     node.end_encoding(JobNode::Phase::queued);
@@ -240,7 +248,7 @@ void PoolCore::publish(PoolWorker& worker, std::uint32_t slot, JobNode& node) {
 void PoolCore::tell_channel(PoolWorker& worker, std::uint32_t channel) {
   if ((worker.channels_known & (1U << channel)) != 0) return;
   worker.channels_known |= 1U << channel;
-  const ControlMessage message{ControlKind::event, channel};
+  const ControlMessage message{channel};
   const int passed[] = {homes_[channel].event.get()};
   // Fails only if the worker is gone, which its death will tell.
   static_cast<void>(send_message(worker.control.get(), &message, sizeof message, passed));
@@ -248,7 +256,7 @@ void PoolCore::tell_channel(PoolWorker& worker, std::uint32_t channel) {
 
 // A slot that was reserved and is free again.
 void PoolCore::unreserve(PoolWorker& worker, std::uint32_t slot) noexcept {
-  worker.free_slot(slot);
+  if (worker.free_slot(slot)) wake_manager();
   if (worker.state == PoolWorker::State::dead) return;
   if (worker.outstanding == 0) {
     if (worker.initialized) idle_.push_back(&worker);
@@ -290,14 +298,18 @@ void PoolCore::update_backlog() noexcept {
 // A call was sent ahead to a worker that is still busy, and another worker is idle: takes the call
 // back into the queue.
 void PoolCore::steal(Lock& lock) noexcept {
-  if (idle_.empty() || queued_ != 0) return;
+  if (surplus_ == 0 || queued_ != 0) return;
   PoolWorker* victim = nullptr;
+  std::uint32_t most = 1;
+  bool one_is_idle = false;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
-    if (worker->outstanding > 1 && (victim == nullptr || worker->outstanding > victim->outstanding)) {
-      victim = worker.get();
-    }
+    const std::uint32_t unfinished = worker->unfinished();
+    one_is_idle |= unfinished == 0 && may_take(*worker);
+    if (unfinished <= most) continue;
+    victim = worker.get();
+    most = unfinished;
   }
-  if (victim == nullptr) return;
+  if (victim == nullptr || !one_is_idle) return;
   for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
     JobNode* node = victim->calls[slot].node;
     if (node == nullptr) continue;
@@ -349,7 +361,7 @@ bool PoolCore::try_recall(PoolWorker& worker, std::uint32_t slot) noexcept {
 void PoolCore::take_out(PoolWorker& worker, std::uint32_t slot) noexcept {
   unreserve(worker, slot);
   update_backlog();
-  if (worker.outstanding != 0 || surplus_ == 0) return;
+  if (worker.unfinished() != 0 || surplus_ == 0) return;
   // Calls that were sent ahead to others could go to this one. Awake, it will say so before it
   // sleeps. seq_cst: pairs with the worker's fence between `asleep` and its look at `backlog`.
   full_fence();

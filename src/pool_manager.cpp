@@ -122,6 +122,7 @@ void PoolCore::manage() noexcept {
       if (queued_ != 0) pump(lock);
       steal(lock);
       if (queued_ != 0) pump(lock);
+      release_memory(lock);
       retire_idle();
       if (stopping_ && workers_.empty() && queued_ == 0 && settling_ == 0) break;
       deadline = next_deadline();
@@ -187,8 +188,9 @@ void PoolCore::start_worker(Lock& lock) {
       zygote_ = Zygote::get();
       connection_ = zygote_->connect();
     }
-    const FileDescriptor memory = make_sealed_memory("siding-worker", sizeof(RegionLayout));
-    worker->region = Region(memory.get());
+    FileDescriptor memory;
+    worker->region = Region::create(memory);
+    worker->requests = Arena(worker->region.arena_size());
     RegionHeader& header = worker->region->header;
     header.spin_nanoseconds = static_cast<std::uint64_t>(options_.spin.count());
     header.backlog.store(backlog ? 1 : 0, std::memory_order_relaxed);
@@ -321,6 +323,24 @@ void PoolCore::retire_idle() noexcept {
     // seq_cst: as in publish().
     full_fence();
     if (header.asleep.exchange(0, std::memory_order_acq_rel) != 0) futex_wake(header.asleep);
+  }
+}
+
+// With the lock, which it lets go of: for a large piece it takes a while.
+void PoolCore::release_memory(Lock& lock) noexcept {
+  for (std::size_t i = 0; i < workers_.size();) {
+    const std::shared_ptr<PoolWorker> worker = workers_[i];
+    while (!worker->released.empty()) {
+      const PoolWorker::Piece piece = worker->released.back();
+      worker->released.pop_back();
+      lock.unlock();
+      Region::release(worker->region.requests(), piece.offset, piece.size);
+      lock.lock();
+      worker->requests.give_back(piece.offset);
+      worker->requests_full = false;
+      if (queued_ != 0) pump(lock);
+    }
+    i = i < workers_.size() && workers_[i] == worker ? i + 1 : 0;
   }
 }
 

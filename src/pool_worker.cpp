@@ -2,10 +2,13 @@
 // One worker process as the program knows it: its slots. See pool_core.hpp.
 #include "pool_core.hpp"
 
+#include <algorithm>
+
 namespace siding::detail {
 
 PoolWorker::PoolWorker(std::uint32_t token_given) : token(token_given) {
   free_slots.reserve(slot_count);
+  released.reserve(slot_count);
   for (std::uint32_t slot = slot_count; slot-- != 0;) free_slots.push_back(slot);
 }
 
@@ -24,12 +27,30 @@ std::uint32_t PoolWorker::reserve() noexcept {
   return slot;
 }
 
-void PoolWorker::free_slot(std::uint32_t slot) noexcept {
+std::uint32_t PoolWorker::unfinished() const noexcept {
+  // Relaxed: a count that is behind makes a worker look busier than it is.
+  const std::uint32_t finished = region->header.finished.load(std::memory_order_relaxed);
+  const auto uncollected = static_cast<std::int32_t>(finished - collected_in_all);
+  if (uncollected <= 0) return outstanding;
+  return outstanding - std::min(outstanding, static_cast<std::uint32_t>(uncollected));
+}
+
+bool PoolWorker::free_slot(std::uint32_t slot) noexcept {
   Call& call = calls[slot];
-  if (call.piece.has_value()) requests.give_back(*call.piece);
+  bool large = false;
+  if (const std::optional<Piece> piece = call.piece; piece.has_value()) {
+    large = Region::is_large(piece->offset, piece->size) && released.size() < released.capacity();
+    if (large) {
+      released.push_back(*piece);
+    } else {
+      requests.give_back(piece->offset);
+      requests_full = false;
+    }
+  }
   call = Call();
   free_slots.push_back(slot);
   --outstanding;
+  return large;
 }
 
 }  // namespace siding::detail

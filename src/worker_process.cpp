@@ -11,16 +11,22 @@
 #include <siding/error.hpp>
 #include <siding/time.hpp>
 
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -35,6 +41,49 @@
 namespace siding::detail {
 
 namespace {
+
+// The exit status of a worker that can no longer reach the program.
+constexpr int lost_descriptors = 120;
+// Chosen: how often a worker looks whether the program has made room for a result.
+constexpr std::chrono::microseconds look_again{100};
+// Chosen: how long what functions have left in their files may take to be written at the end.
+constexpr unsigned flush_seconds = 1;
+
+// Set in a child that a function forks.
+bool is_copy = false;
+
+/// The same at a high number, where functions that close the first few hundred do not hit it, and
+/// where no file that they open later gets the number of one that they closed.
+FileDescriptor out_of_the_way(FileDescriptor descriptor) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return descriptor;
+  const auto numbers = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 4096));
+  FileDescriptor high(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC,
+                              std::max(0, numbers - 4 * static_cast<int>(channel_count))));
+  return high ? std::move(high) : std::move(descriptor);
+}
+
+// What the calls printed is not kept back by a pause. Only if nobody has the lock: a thread that a
+// function has left behind may hold it for good. (fflush(nullptr) would wait for the lock of every
+// file, also of one that such a thread reads from.)
+void flush_output() noexcept {
+  if (::ftrylockfile(stdout) != 0) return;
+  ::fflush_unlocked(stdout);
+  ::funlockfile(stdout);
+}
+
+void flush_everything() noexcept {
+  // Bounded, for the same reason.
+  struct sigaction end {};
+  end.sa_handler = SIG_DFL;
+  ::sigaction(SIGALRM, &end, nullptr);
+  sigset_t alarm;
+  ::sigemptyset(&alarm);
+  ::sigaddset(&alarm, SIGALRM);
+  ::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
+  ::alarm(flush_seconds);
+  std::fflush(nullptr);
+}
 
 /// Trips the stop token of the call that runs, when the program asks for it.
 class StopWatcher {
@@ -80,8 +129,13 @@ class StopWatcher {
 class Worker final : public ReplySink {
  public:
   Worker(FileDescriptor region, FileDescriptor control, std::vector<FileDescriptor> events)
-      : region_(region.get()), control_(std::move(control)), spin_(spin_length()) {
-    for (std::size_t i = 0; i < events.size(); ++i) events_[i] = std::move(events[i]);
+      : region_(region.get()),
+        control_(out_of_the_way(std::move(control))),
+        spin_(spin_length()),
+        replies_(region_.arena_size()) {
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      events_[i] = out_of_the_way(std::move(events[i]));
+    }
     ::prctl(PR_SET_NAME, region_->header.name);
   }
 
@@ -101,29 +155,25 @@ class Worker final : public ReplySink {
   }
   std::optional<std::uint32_t> next();
   bool has_work() const noexcept;
+  bool retires() const noexcept;
   void sleep();
   void execute(std::uint32_t index);
   void call(Slot& slot);
-  std::span<const std::byte> request(const Slot& slot);
+  std::span<const std::byte> request(const Slot& slot) const;
+  std::optional<std::size_t> take_piece(std::size_t size);
   void announce(std::uint32_t index, std::uint32_t channel);
   void write_event(std::uint32_t channel);
-  ControlMessage receive(FileDescriptor& descriptor);
   void await_event(std::uint32_t channel);
-  FileDescriptor await_memory(std::uint32_t number);
   void note_time(std::chrono::nanoseconds length) noexcept;
 
   Region region_;
   FileDescriptor control_;
   std::array<FileDescriptor, channel_count> events_;
-  std::map<std::uint32_t, FileDescriptor> memories_;  // arrived before they were asked for
   Spin spin_;
   std::uint32_t head_ = 0;  // of the submissions
   Slot* slot_ = nullptr;    // of the call that runs
-  Mapping large_request_;   // of the call that runs
-  Mapping large_reply_;
-  Arena replies_{arena_size};
+  Arena replies_;
   std::vector<Reply> unread_;
-  std::uint32_t memories_made_ = Payload::in_arena;
   std::uint32_t mean_ = 0;
   std::optional<StopWatcher> stops_;
 };
@@ -133,11 +183,17 @@ bool Worker::has_work() const noexcept {
   return region_->header.submitted_tail.load(std::memory_order_acquire) != head_;
 }
 
+bool Worker::retires() const noexcept {
+  return region_->header.retire.load(std::memory_order_acquire) != 0;
+}
+
 // Empty: the worker shall end.
 std::optional<std::uint32_t> Worker::next() {
   while (!has_work()) {
-    if (region_->header.retire.load(std::memory_order_acquire) != 0) return std::nullopt;
-    if (const WorkerSpin turn; turn && spin_.until([this] { return has_work(); })) break;
+    if (retires()) return std::nullopt;
+    if (const WorkerSpin turn; turn && spin_.until([this] { return has_work() || retires(); })) {
+      continue;
+    }
     sleep();
   }
   const std::uint32_t index =
@@ -149,7 +205,7 @@ std::optional<std::uint32_t> Worker::next() {
 }
 
 void Worker::sleep() {
-  std::fflush(nullptr);  // what the calls printed is not kept back by a pause
+  flush_output();
   std::atomic<std::uint32_t>& asleep = region_->header.asleep;
   asleep.store(1, std::memory_order_relaxed);
   // seq_cst: pairs with the program's fence between writing the tail and reading `asleep`: one of
@@ -157,8 +213,7 @@ void Worker::sleep() {
   full_fence();
   // Others have calls that wait: ask for one.
   if (region_->header.backlog.load(std::memory_order_relaxed) != 0) write_event(0);
-  while (!has_work() && region_->header.retire.load(std::memory_order_acquire) == 0 &&
-         asleep.load(std::memory_order_acquire) != 0) {
+  while (!has_work() && !retires() && asleep.load(std::memory_order_acquire) != 0) {
     futex_wait(asleep, 1);
   }
   asleep.store(0, std::memory_order_relaxed);
@@ -166,7 +221,7 @@ void Worker::sleep() {
 
 void Worker::run() {
   while (const std::optional<std::uint32_t> index = next()) execute(*index);
-  std::fflush(nullptr);
+  flush_everything();
 }
 
 void Worker::execute(std::uint32_t index) {
@@ -180,9 +235,9 @@ void Worker::execute(std::uint32_t index) {
   slot_ = &slot;
   const std::uint32_t channel = slot.channel;
   call(slot);
+  // The function has forked and returned on both sides: the slot is the other one's.
+  if (is_copy) ::_exit(0);
   note_time(Clock::now() - started);
-  large_request_ = Mapping();
-  large_reply_ = Mapping();
   state = SlotState::running;
   // release: publishes the result.
   if (!slot.state.compare_exchange_strong(state, SlotState::done, std::memory_order_acq_rel)) {
@@ -219,26 +274,34 @@ void Worker::call(Slot& slot) {
   std::memcpy(target.data(), bytes.data(), bytes.size());
 }
 
-std::span<const std::byte> Worker::request(const Slot& slot) {
+std::span<const std::byte> Worker::request(const Slot& slot) const {
   const Payload& payload = slot.request;
-  if (payload.where == Payload::in_slot) {
-    return {slot.bytes, static_cast<std::size_t>(payload.size)};
-  }
-  if (payload.where == Payload::in_arena) {
-    return {region_->requests.data() + payload.offset, static_cast<std::size_t>(payload.size)};
-  }
-  const FileDescriptor memory = await_memory(payload.where);
-  large_request_ = Mapping(memory.get(), static_cast<std::size_t>(payload.size));
-  return {large_request_.data(), static_cast<std::size_t>(payload.size)};
+  const auto size = static_cast<std::size_t>(payload.size);
+  if (payload.where == Payload::in_slot) return {slot.bytes, size};
+  return {region_.requests() + payload.offset, size};
 }
 
 std::span<std::byte> Worker::room(std::size_t size) {
   Payload& payload = slot_->reply;
   payload.size = size;
-  if (size <= inline_size) {
-    payload.where = Payload::in_slot;
-    return {slot_->bytes, size};
+  payload.where = Payload::in_slot;
+  if (size <= inline_size) return {slot_->bytes, size};
+  if (size > region_.arena_size()) {
+    throw SerializationError(
+        fmt::format("the result takes {} bytes, and a worker process can send {} at most (a limit "
+                    "of file sizes, RLIMIT_FSIZE, or of addresses, RLIMIT_AS, makes it less)",
+                    size, region_.arena_size()));
   }
+  std::optional<std::size_t> piece = take_piece(size);
+  // The program is slow to read what it has.
+  for (; !piece.has_value(); piece = take_piece(size)) std::this_thread::sleep_for(look_again);
+  unread_.push_back({slot_, slot_->call, *piece});
+  payload.where = Payload::in_arena;
+  payload.offset = *piece;
+  return {region_.replies() + *piece, size};
+}
+
+std::optional<std::size_t> Worker::take_piece(std::size_t size) {
   std::erase_if(unread_, [this](const Reply& reply) {
     // acquire: pairs with the program's release when it has read the result.
     const SlotState state = reply.slot->state.load(std::memory_order_acquire);
@@ -246,22 +309,7 @@ std::span<std::byte> Worker::room(std::size_t size) {
     replies_.give_back(reply.piece);
     return true;
   });
-  if (const std::optional<std::size_t> piece = replies_.take(size)) {
-    unread_.push_back({slot_, slot_->call, *piece});
-    payload.where = Payload::in_arena;
-    payload.offset = *piece;
-    return {region_->replies.data() + *piece, size};
-  }
-  // Too large, or the program is slow to read: memory of its own.
-  const FileDescriptor memory = make_sealed_memory("siding-result", size);
-  large_reply_ = Mapping(memory.get(), size);
-  const ControlMessage message{ControlKind::memory, ++memories_made_};
-  const int passed[] = {memory.get()};
-  if (!send_message(control_.get(), &message, sizeof message, passed)) {
-    throw SerializationError("a large result could not be sent to the program");
-  }
-  payload.where = message.number;
-  return {large_reply_.data(), size};
+  return replies_.take(size);
 }
 
 void Worker::announce(std::uint32_t index, std::uint32_t channel) {
@@ -270,6 +318,8 @@ void Worker::announce(std::uint32_t index, std::uint32_t channel) {
   target.entries[tail % slot_count].store(index, std::memory_order_relaxed);
   // release: pairs with the program's acquire of the tail.
   target.tail.store(tail + 1, std::memory_order_release);
+  std::atomic<std::uint32_t>& finished = region_->header.finished;
+  finished.store(finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   // seq_cst: pairs with the program's fence between arming and its last look at the tail.
   full_fence();
   if (target.armed.load(std::memory_order_relaxed) != 0 &&
@@ -281,53 +331,25 @@ void Worker::announce(std::uint32_t index, std::uint32_t channel) {
 void Worker::write_event(std::uint32_t channel) {
   if (!events_[channel]) await_event(channel);
   const std::uint64_t one = 1;
-  // Full only if somebody wrote nonsense to it: read it, so that the next write is seen again.
-  while (::write(events_[channel].get(), &one, sizeof one) < 0 && errno == EAGAIN) {
+  while (::write(events_[channel].get(), &one, sizeof one) < 0) {
+    // Full only if somebody wrote nonsense to it: read it, so that the next write is seen again.
     std::uint64_t count = 0;
-    if (::read(events_[channel].get(), &count, sizeof count) < 0) break;
+    if (errno == EAGAIN && ::read(events_[channel].get(), &count, sizeof count) >= 0) continue;
+    if (errno == EAGAIN || errno == EINTR) continue;
+    // A function has closed it. The program learns by this process's end what it has done so far.
+    ::_exit(lost_descriptors);
   }
-}
-
-ControlMessage Worker::receive(FileDescriptor& descriptor) {
-  ControlMessage message;
-  Received received = receive_message(control_.get(), &message, sizeof message);
-  if (received.size != static_cast<long>(sizeof message) || received.count != 1) {
-    ::_exit(1);  // the program is gone
-  }
-  descriptor = std::move(received.descriptors[0]);
-  return message;
 }
 
 void Worker::await_event(std::uint32_t channel) {
   while (!events_[channel]) {
-    FileDescriptor descriptor;
-    const ControlMessage message = receive(descriptor);
-    if (message.kind == ControlKind::event) {
-      events_[message.number % channel_count] = std::move(descriptor);
-    } else {
-      memories_[message.number] = std::move(descriptor);
+    ControlMessage message;
+    Received received = receive_message(control_.get(), &message, sizeof message);
+    // The program is gone, a function has closed the socket, or there is no number left.
+    if (received.size != static_cast<long>(sizeof message) || received.count != 1) {
+      ::_exit(lost_descriptors);
     }
-  }
-}
-
-FileDescriptor Worker::await_memory(std::uint32_t number) {
-  // Those of calls that were recalled: nobody asks for them any more.
-  std::erase_if(memories_, [number](const auto& memory) {
-    return memory.first + 2 * slot_count < number;
-  });
-  for (;;) {
-    if (const auto found = memories_.find(number); found != memories_.end()) {
-      FileDescriptor memory = std::move(found->second);
-      memories_.erase(found);
-      return memory;
-    }
-    FileDescriptor descriptor;
-    const ControlMessage message = receive(descriptor);
-    if (message.kind == ControlKind::event) {
-      events_[message.number % channel_count] = std::move(descriptor);
-    } else {
-      memories_[message.number] = std::move(descriptor);
-    }
+    events_[message.channel % channel_count] = out_of_the_way(std::move(received.descriptors[0]));
   }
 }
 
@@ -343,6 +365,7 @@ void Worker::note_time(std::chrono::nanoseconds length) noexcept {
 
 void run_worker(FileDescriptor region, FileDescriptor control,
                 std::vector<FileDescriptor> events) noexcept {
+  ::pthread_atfork(nullptr, nullptr, [] { is_copy = true; });
   Worker worker(std::move(region), std::move(control), std::move(events));
   worker.run();
   ::_exit(0);

@@ -19,7 +19,11 @@
 //   slots       one call each: its state, what to call, small arguments or a small result
 //   channels    slot numbers of finished calls, worker to program: one channel for each loop that
 //               awaits calls of the pool, and channel 0 for everybody else
-//   arenas      large arguments (managed by the program) and large results (by the worker)
+//
+// Behind it lie two arenas: large arguments (managed by the program) and large results (by the
+// worker). They are larger than anybody needs, because memory is there only where it was written: a
+// call of any size is written in place, and nothing has to be sent beside the region, which a call
+// that is taken back, or a worker that dies, could leave behind.
 //
 // Everything here may be scribbled on by a worker that has gone mad. The program reads each word
 // once, checks it, and keeps what it relies on in memory of its own.
@@ -31,7 +35,12 @@ inline constexpr std::uint32_t channel_count = 16;
 /// More than slots, because the entry of a recalled call stays behind until the worker skips it.
 inline constexpr std::uint32_t submission_count = 256;
 inline constexpr std::size_t inline_size = 160;
-inline constexpr std::size_t arena_size = std::size_t{4} << 20;
+/// Of each arena, unless the program's own limits are lower. Chosen: addresses are plenty.
+inline constexpr std::size_t largest_arena = std::size_t{8} << 30;
+inline constexpr std::size_t smallest_arena = std::size_t{64} << 10;
+/// What an arena keeps when it is free again; memory beyond goes back to the system. Chosen: a few
+/// calls of a megabyte.
+inline constexpr std::size_t kept_arena = std::size_t{4} << 20;
 
 /// What becomes of a slot is decided by compare-and-swap on its state:
 ///   empty -> queued     the program
@@ -46,7 +55,6 @@ enum class SlotState : std::uint32_t { empty, queued, running, done, killing };
 struct Payload {
   static constexpr std::uint32_t in_slot = 0;
   static constexpr std::uint32_t in_arena = 1;
-  // Larger: the number of a memfd of its own, sent over the control socket.
   std::uint32_t where = in_slot;
   std::uint32_t reserved = 0;
   std::uint64_t offset = 0;  // in the arena
@@ -86,6 +94,7 @@ struct RegionHeader {
   // Written by the worker.
   alignas(64) std::atomic<std::uint32_t> submitted_head;
   std::atomic<std::uint32_t> mean_nanoseconds;  // of a call, lately
+  std::atomic<std::uint32_t> finished;          // how many results were announced, on any channel
   // A futex: 1 while the worker sleeps or is about to. Whoever clears it wakes the worker.
   alignas(64) std::atomic<std::uint32_t> asleep;
   // A futex: counts the stop requests, for a worker whose function takes a std::stop_token.
@@ -97,8 +106,6 @@ struct RegionLayout {
   RegionHeader header;
   std::array<Slot, slot_count> slots;
   std::array<Channel, channel_count> channels;
-  alignas(4096) std::array<std::byte, arena_size> requests;
-  alignas(4096) std::array<std::byte, arena_size> replies;
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
               std::atomic<SlotState>::is_always_lock_free);
@@ -125,21 +132,40 @@ class Mapping {
 /// Throws std::system_error.
 FileDescriptor make_sealed_memory(const char* name, std::size_t size);
 
-/// The size of a memfd that came from a worker. Throws std::runtime_error unless it is sealed.
-std::size_t sealed_size(int descriptor);
-
 /// The region, mapped.
 class Region {
  public:
   Region() noexcept = default;
-  explicit Region(int descriptor) : mapping_(descriptor, sizeof(RegionLayout)) {}
+  /// Of a memfd that create() made. Throws std::system_error.
+  explicit Region(int descriptor);
+  /// A new one, with arenas as large as the limits of this process allow, and its memfd. Throws
+  /// std::system_error.
+  static Region create(FileDescriptor& memory);
 
   RegionLayout* operator->() const noexcept {
     return reinterpret_cast<RegionLayout*>(mapping_.data());
   }
+  std::size_t arena_size() const noexcept { return arena_size_; }
+  std::byte* requests() const noexcept { return mapping_.data() + arenas_begin; }
+  std::byte* replies() const noexcept { return requests() + arena_size_; }
+
+  /// Whether a piece of an arena reaches beyond what is kept.
+  static bool is_large(std::size_t offset, std::size_t size) noexcept {
+    return offset + size > kept_arena;
+  }
+  /// Gives the memory of such a piece back to the system. Nobody may use the piece meanwhile.
+  static void release(std::byte* arena, std::size_t offset, std::size_t size) noexcept;
 
  private:
+  static constexpr std::size_t page = 65536;  // the largest that Linux commonly has
+  static constexpr std::size_t arenas_begin =
+      (sizeof(RegionLayout) + page - 1) / page * page;
+
+  Region(int descriptor, std::size_t arena_size)
+      : mapping_(descriptor, arenas_begin + 2 * arena_size), arena_size_(arena_size) {}
+
   Mapping mapping_;
+  std::size_t arena_size_ = 0;
 };
 
 // g++ warns that its thread sanitizer does not model fences. These order what two processes do, of

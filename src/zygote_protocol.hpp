@@ -48,11 +48,9 @@ struct ZygoteReport {
   std::int64_t system_microseconds = 0;
 };
 
-/// Between the program and one worker, over its control socket: a number and a descriptor.
-enum class ControlKind : std::uint32_t { event, memory };
+/// From the program to one worker, over its control socket: brings the eventfd of a channel.
 struct ControlMessage {
-  ControlKind kind = ControlKind::event;
-  std::uint32_t number = 0;  // of the channel, or of the memory
+  std::uint32_t channel = 0;
 };
 
 inline constexpr std::size_t max_passed = 32;

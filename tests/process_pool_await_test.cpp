@@ -38,6 +38,7 @@ using siding::Task;
 using Pool = PoolSubject;
 
 int add(int a, int b) { return a + b; }
+int own_pid() { return ::getpid(); }
 
 std::unique_ptr<int> add_to(std::unique_ptr<int> number, int n) {
   *number += n;
@@ -114,6 +115,26 @@ TEST_SUITE("awaiting a process pool") {
       CHECK(refused);
       const int explicitly = co_await offload(*pool, add, 1, 3);
       CHECK(explicitly == 4);
+    });
+  }
+
+  TEST_CASE("a worker is free for others although the loop that awaits its last result is busy") {
+    const Pool pool(2);
+    siding::run([&]() -> Task<> {
+      const int pid = co_await offload(*pool, own_pid);
+      const Future<int> last = run_in_executor(*pool, own_pid);
+      // Without a suspension from here on: the result lies there.
+      CHECK(becomes_true([&] { return is_asleep(pid, pid); }));
+      std::thread other([&] {
+        Gate gate;
+        const Future<int> blocker = pool->submit(pass_with, gate.key(), 1);
+        for (int i = 0; i < 20; ++i) CHECK(value_of(pool->submit(add, i, 1)) == i + 1);
+        gate.open();
+        CHECK(value_of(blocker) == 1);
+      });
+      other.join();
+      const int value = co_await last;
+      CHECK(value == pid);
     });
   }
 
