@@ -34,8 +34,10 @@ void PoolCore::collect(std::uint32_t channel) noexcept {
         // acquire: pairs with the worker's release; entries and results are visible.
         const std::uint32_t tail = source.tail.load(std::memory_order_acquire);
         std::uint32_t head = worker->collected[channel].load(std::memory_order_relaxed);
-        // A worker that claims more than there can be is mad, and is not followed.
-        if (tail - head > slot_count) head = tail;
+        if (tail - head > slot_count) {
+          note_madness(*worker);
+          head = tail;
+        }
         while (head != tail) {
           if (count == batch_size) {
             more = true;
@@ -94,8 +96,9 @@ bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t 
       payload.size <= room - payload.offset) {
     result.bytes = worker->region.replies() + payload.offset;
   } else {
-    result.size = 0;  // nonsense: decoding it fails
+    result.size = 0;  // decoding it fails
     result.kind = ReplyKind::value;
+    note_madness(*worker);
   }
   return true;
 }

@@ -63,7 +63,8 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
 
   explicit PoolWorker(std::uint32_t token_given);
 
-  bool ring_has_room() const noexcept;
+  /// Marks it as mad if it says nonsense.
+  bool ring_has_room() noexcept;
   /// Calls that it has not ended. Others that are outstanding have results which nobody has collected
   /// yet, because the loop that awaits them is busy.
   std::uint32_t unfinished() const noexcept;
@@ -88,6 +89,7 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
   std::uint32_t channels_known = 0;  // a bit for each channel whose eventfd it has
   bool has_finished_a_call = false;
   bool doomed = false;  // one of its calls is to be killed
+  bool mad = false;     // wrote nonsense: the manager kills it
   bool initialized = false;  // else it takes no call but the initializer
   // How many entries of each channel were taken; written with the lock, read without it.
   std::array<std::atomic<std::uint32_t>, channel_count> collected{};
@@ -148,6 +150,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   std::uint32_t channel_of(JobNode& node);
   void pump(Lock& lock);
   std::shared_ptr<PoolWorker> choose();
+  bool may_start() const noexcept;
   void hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node);
   void hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                           std::uint32_t slot, JobNode& node);
@@ -180,8 +183,10 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void hear_zygote(Lock& lock);
   void lose_zygote(Lock& lock);
   void kill_what_is_due() noexcept;
+  void kill_the_mad() noexcept;
   void retire_idle() noexcept;
   void release_memory(Lock& lock) noexcept;
+  void note_madness(PoolWorker& worker) noexcept;
   std::optional<TimePoint> next_deadline() const noexcept;
   void wake_manager() noexcept;
   void take_event(std::uint32_t channel) noexcept;

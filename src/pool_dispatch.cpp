@@ -32,11 +32,11 @@ std::uint32_t place_of(const PoolWorker& worker, std::uint32_t slot) noexcept {
   return worker.token * slot_count + slot;
 }
 
-bool may_take(const PoolWorker& worker) noexcept {
+bool may_take(PoolWorker& worker) noexcept {
   const bool takes = worker.state == PoolWorker::State::starting ||
                      worker.state == PoolWorker::State::alive;
-  return takes && worker.initialized && !worker.requests_full && !worker.free_slots.empty() &&
-         worker.ring_has_room();
+  return takes && !worker.mad && worker.initialized && !worker.requests_full &&
+         !worker.free_slots.empty() && worker.ring_has_room();
 }
 
 std::uint32_t depth(const PoolWorker& worker) noexcept {
@@ -119,7 +119,7 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     if (worker->unfinished() == 0 && may_take(*worker)) return worker;
   }
-  if (workers_.size() + starts_wanted_ + starting_ < max_workers_) {
+  if (may_start()) {
     if (starts_wanted_ < queued_) {
       ++starts_wanted_;
       wake_manager();
@@ -131,7 +131,10 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
   std::uint32_t least = 0;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     const std::uint32_t unfinished = worker->unfinished();
-    if (!may_take(*worker) || unfinished >= depth(*worker)) continue;
+    if (!may_take(*worker) || unfinished >= depth(*worker)) {
+      if (worker->mad) wake_manager();
+      continue;
+    }
     if (best != nullptr && unfinished >= least) continue;
     best = worker;
     least = unfinished;
@@ -295,13 +298,17 @@ void PoolCore::update_backlog() noexcept {
   }
 }
 
-// A call was sent ahead to a worker that is still busy, and another worker is idle: takes the call
-// back into the queue.
+bool PoolCore::may_start() const noexcept {
+  return workers_.size() + starts_wanted_ + starting_ < max_workers_;
+}
+
+// A call was sent ahead to a worker that is still busy, and another worker is idle, or can be made since
+// one has died: takes the call back into the queue.
 void PoolCore::steal(Lock& lock) noexcept {
   if (surplus_ == 0 || queued_ != 0) return;
   PoolWorker* victim = nullptr;
   std::uint32_t most = 1;
-  bool one_is_idle = false;
+  bool one_is_idle = may_start() && !broken_;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     const std::uint32_t unfinished = worker->unfinished();
     one_is_idle |= unfinished == 0 && may_take(*worker);
@@ -423,10 +430,11 @@ void PoolCore::interrupt(JobNode& node) noexcept {
 // With the lock. Hits this call or nothing: a worker that was faster keeps its result.
 void PoolCore::kill(PoolWorker& worker, std::uint32_t slot) noexcept {
   worker.calls[slot].kill_at = TimePoint::max();
+  std::atomic<SlotState>& word = worker.region->slots[slot].state;
+  // It is running, unless the worker writes nonsense.
   SlotState state = SlotState::running;
-  if (!worker.region->slots[slot].state.compare_exchange_strong(state, SlotState::killing,
-                                                                std::memory_order_acq_rel)) {
-    return;
+  while (!word.compare_exchange_weak(state, SlotState::killing, std::memory_order_acq_rel)) {
+    if (state == SlotState::done) return;
   }
   worker.doomed = true;
   send_death(worker);
@@ -435,7 +443,7 @@ void PoolCore::kill(PoolWorker& worker, std::uint32_t slot) noexcept {
 // With the lock. A worker may have begun before the zygote's word of its start was heard: then again
 // when it is.
 void PoolCore::send_death(const PoolWorker& worker) noexcept {
-  if (!worker.doomed || !worker.handle) return;
+  if ((!worker.doomed && !worker.mad) || !worker.handle) return;
   const long sent =
       ::syscall(SYS_pidfd_send_signal, worker.handle.get(), SIGKILL, nullptr, 0);
   // Under valgrind 3.19. The number is still the worker's unless its end is about to be heard of.

@@ -25,16 +25,16 @@ namespace siding::detail {
 
 namespace {
 
-/// What a slot was when its worker died. A worker that is not quite dead yet, because its zygote died
-/// first, cannot move it on from there.
+/// What a slot was when its worker died; nonsense counts as running. A worker that is not quite dead
+/// yet, because its zygote died first, cannot move it on from there.
 SlotState claim(std::atomic<SlotState>& state) noexcept {
   SlotState found = state.load(std::memory_order_acquire);
   for (;;) {
-    SlotState next = found;
+    SlotState next = SlotState::killing;
     if (found == SlotState::queued) next = SlotState::empty;
-    if (found == SlotState::running) next = SlotState::killing;
+    if (found == SlotState::done || found == SlotState::empty) next = found;
     if (next == found || state.compare_exchange_weak(found, next, std::memory_order_acq_rel)) {
-      return found;
+      return next == SlotState::killing && found != SlotState::killing ? SlotState::running : found;
     }
   }
 }
@@ -66,7 +66,9 @@ void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
     switch (claim(worker->region->slots[slot].state)) {
       case SlotState::done:
         results.emplace_back();
-        if (!extract(worker, slot, results.back())) results.pop_back();
+        if (extract(worker, slot, results.back())) break;
+        results.pop_back();
+        running.push_back(std::exchange(call.node, nullptr));
         break;
       case SlotState::running:
         running.push_back(std::exchange(call.node, nullptr));
@@ -170,8 +172,11 @@ std::exception_ptr PoolCore::crash_error(const PoolWorker& worker, const std::st
   int exit_status = 0;
   if (status.has_value() && WIFSIGNALED(*status)) {
     signal = WTERMSIG(*status);
-    how = fmt::format("was killed by {}{}", name_of_signal(signal),
-                      WCOREDUMP(*status) ? " (core dumped)" : "");
+    how = fmt::format("was killed by {}{}{}", name_of_signal(signal),
+                      WCOREDUMP(*status) ? " (core dumped)" : "",
+                      worker.mad ? ", because it had scribbled over the memory that it shares with the "
+                                   "program,"
+                                 : "");
   } else if (status.has_value()) {
     exit_status = WEXITSTATUS(*status);
     how = fmt::format("ended with exit status {}", exit_status);

@@ -119,6 +119,7 @@ void PoolCore::manage() noexcept {
       Lock lock(mutex_);
       while (starts_wanted_ != 0 && !broken_ && Clock::now() >= next_start_) start_worker(lock);
       kill_what_is_due();
+      kill_the_mad();
       if (queued_ != 0) pump(lock);
       steal(lock);
       if (queued_ != 0) pump(lock);
@@ -294,6 +295,19 @@ void PoolCore::kill_what_is_due() noexcept {
       const PoolWorker::Call& call = worker->calls[slot];
       if (call.node != nullptr && call.kill_at <= now) kill(*worker, slot);
     }
+  }
+}
+
+// With the lock. What a worker writes can only be nonsense if a function has scribbled over its memory.
+void PoolCore::note_madness(PoolWorker& worker) noexcept {
+  worker.mad = true;
+  wake_manager();
+}
+
+// With the lock.
+void PoolCore::kill_the_mad() noexcept {
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    if (worker->mad) send_death(*worker);
   }
 }
 

@@ -12,11 +12,11 @@ PoolWorker::PoolWorker(std::uint32_t token_given) : token(token_given) {
   for (std::uint32_t slot = slot_count; slot-- != 0;) free_slots.push_back(slot);
 }
 
-bool PoolWorker::ring_has_room() const noexcept {
-  // Entries of recalled calls stay until the worker has skipped them. Should it say nonsense, it
-  // gets nothing more.
+bool PoolWorker::ring_has_room() noexcept {
+  // Entries of recalled calls stay until the worker has skipped them.
   const std::uint32_t used =
       submitted_tail - region->header.submitted_head.load(std::memory_order_acquire);
+  if (used > submission_count) mad = true;
   return used < submission_count - slot_count;
 }
 

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -49,23 +48,6 @@ std::unique_ptr<int> add_to(std::unique_ptr<int> number, int n) {
 std::int64_t clock_when_asleep(pid_t process, pid_t thread) {
   while (!is_asleep(thread, process)) std::this_thread::yield();
   return Clock::now().time_since_epoch().count();
-}
-
-// The number behind a word in one of the files about this process.
-long number_in(const std::string& path, const std::string& word) {
-  std::ifstream file(path);
-  std::string text;
-  long number = -1;
-  while (file >> text) {
-    if (text == word) file >> number;
-  }
-  return number;
-}
-
-// How often this process, a worker, has written anything, and how often it has slept.
-std::pair<long, long> writes_and_sleeps() {
-  return {number_in("/proc/self/io", "syscw:"),
-          number_in("/proc/self/status", "voluntary_ctxt_switches:")};
 }
 
 }  // namespace
@@ -184,40 +166,6 @@ TEST_SUITE("awaiting a process pool") {
       CHECK(value == 5);
       CHECK(loop.counters().iterations - before <= 5);
     }());
-    loop.close();
-  }
-
-  // RX-017
-  TEST_CASE("a worker writes at most once for each time that the loop, or it itself, goes to sleep") {
-    constexpr int count = 10'000;
-    const Pool pool(1);
-    int resumed = 0;
-    std::pair<long, long> worker;
-    EventLoop loop;
-    loop.run_until_complete([&]() -> Task<> {
-      Gate gate;
-      const Future<int> blocker = run_in_executor(*pool, pass_with, gate.key(), 1);
-      std::vector<Future<>> callers;
-      for (int i = 0; i < count; ++i) {
-        callers.push_back(siding::create_task([&]() -> Task<> {
-          const int sum = co_await offload(*pool, add, 1, 2);
-          resumed += sum == 3 ? 1 : 0;
-        }));
-      }
-      co_await turns(1);
-      gate.wait_for_arrivals(1);
-      gate.open();
-      co_await siding::wait(callers);
-      worker = co_await offload(*pool, writes_and_sleeps);
-    }());
-    CHECK(resumed == count);
-    const auto [writes, sleeps] = worker;
-    CHECK(writes >= 0);
-    CHECK(sleeps >= 0);
-    // To wake the loop, or to tell the pool that it has nothing to do while calls wait. How many
-    // results a wake-up brings depends on who runs when: on one processor it may be a single one.
-    const auto loop_sleeps = static_cast<long>(loop.counters().iterations);  // or tries to
-    CHECK(writes <= loop_sleeps + sleeps + 10);
     loop.close();
   }
 }

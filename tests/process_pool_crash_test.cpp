@@ -141,6 +141,25 @@ TEST_SUITE("ProcessPool and death") {
     CHECK(pool->worker_count() == 1);
   }
 
+  // PP-005
+  TEST_CASE("calls that wait behind a long one go to the worker that replaces a dead one") {
+    const Pool pool(2);
+    Gate first;
+    Gate second;
+    const auto long_call = pool->submit(pass_and_pid, first.key());
+    first.wait_for_arrivals(1);
+    const auto victim = pool->submit(die, second.key(), End::sigkill);
+    second.wait_for_arrivals(1);
+    std::vector<siding::Future<int>> behind;
+    for (int i = 0; i < 4; ++i) behind.push_back(pool->submit(own_pid));
+    second.open();  // it dies
+    CHECK_THROWS_AS(value_of(victim), siding::WorkerCrashed);
+    for (const auto& call : behind) CHECK(value_of(call) > 0);
+    CHECK_FALSE(long_call.done());
+    first.open();
+    CHECK(value_of(long_call) > 0);
+  }
+
   // PP-010
   TEST_CASE("killing an idle worker loses nothing") {
     const Pool pool(1);

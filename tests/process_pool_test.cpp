@@ -10,8 +10,10 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,6 +25,7 @@
 #include "support/leak_guard.hpp"
 #include "support/limits.hpp"
 #include "support/process_pool_subject.hpp"
+#include "support/shared_counts.hpp"
 
 namespace siding_test {
 namespace {
@@ -252,6 +255,34 @@ TEST_SUITE("ProcessPool") {
         return true;
       }
     }));
+  }
+
+  // Counts itself in the counts that the environment names, and ends its process.
+  void die_while_starting() {
+    CountsKey counts{};
+    std::istringstream(std::getenv("SIDING_TEST_STARTS")) >> counts.process >> counts.descriptor >>
+        counts.size;
+    raise_count(counts, 0);
+    ::_exit(3);
+  }
+
+  // PP-009
+  TEST_CASE("a worker that always dies while it starts is started a few times, and breaks the pool") {
+    const SharedCounts starts(1);
+    const CountsKey key = starts.key();
+    std::ostringstream text;
+    text << key.process << ' ' << key.descriptor << ' ' << key.size;
+    ::setenv("SIDING_TEST_STARTS", text.str().c_str(), 1);
+    const Pool pool(
+        siding::ProcessPoolOptions{.max_workers = 2, .initializer = die_while_starting});
+
+    const auto call = pool->submit(own_pid);
+
+    CHECK_THROWS_WITH_AS(value_of(call), doctest::Contains("exit status 3"), siding::BrokenExecutor);
+    CHECK_THROWS_AS(pool->submit(own_pid), siding::BrokenExecutor);
+    CHECK(starts[0] >= 1);
+    CHECK(starts[0] <= 10);
+    ::unsetenv("SIDING_TEST_STARTS");
   }
 
   TEST_CASE("two pools live side by side, and the second one is not disturbed by the first's end") {
