@@ -5,16 +5,20 @@
 
 namespace siding::detail {
 
-TimeoutScope::TimeoutScope(TaskContext& context, Limit limit)
+TimeoutScope::TimeoutScope(TaskContext& context, std::optional<TimePoint> deadline)
     : context_(context), requests_before_(context.cancel_requests()) {
-  if (!limit.has_value()) return;
-  Scheduler& scheduler = context.scheduler();
-  scheduler.timers.arm(*this, saturating_add(scheduler.now(), limit.value()));
+  if (deadline.has_value()) context.scheduler().timers.arm(*this, deadline.value());
 }
 
 void TimeoutScope::due(Scheduler&) noexcept {
   expired_ = true;
   context_.request_cancel({});
+}
+
+void TimeoutScope::reschedule(std::optional<TimePoint> deadline) noexcept {
+  TimerHeap& timers = context_.scheduler().timers;
+  if (armed()) timers.disarm(*this);
+  if (deadline.has_value()) timers.arm(*this, deadline.value());
 }
 
 bool TimeoutScope::leave() noexcept {

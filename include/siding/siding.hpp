@@ -27,6 +27,7 @@
 #include <siding/task.hpp>
 #include <siding/thread_pool.hpp>
 #include <siding/time.hpp>
+#include <siding/timeout.hpp>
 #include <siding/to_process.hpp>
 #include <siding/to_thread.hpp>
 #include <siding/version.hpp>

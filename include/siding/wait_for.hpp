@@ -38,7 +38,7 @@ Task<await_result_t<A>> wait_for_task(A awaitable, Limit limit) {
     }
   }
   TaskContext& context = co_await CurrentContext();
-  TimeoutScope scope(context, limit);
+  TimeoutScope scope(context, deadline_after(context.scheduler(), limit));
   try {
     if constexpr (std::is_void_v<T>) {
       co_await by_name(awaitable);

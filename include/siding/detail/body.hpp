@@ -38,6 +38,16 @@ concept body_of = requires { typename BodyCall<Body, S...>::type; } &&
 template <class Body, class... S>
 using body_result_t = typename BodyCall<Body, S...>::type::value_type;
 
+/// Calls a body with the scope that it is given, if it wants it.
+template <class Body, class S>
+decltype(auto) call_body(Body& body, S& scope) {
+  if constexpr (std::invocable<Body&, S&>) {
+    return body(scope);
+  } else {
+    return body();
+  }
+}
+
 /// Keeps a body alive while its coroutine runs.
 template <class Body>
 Task<body_result_t<Body>> run_body(Body body) {
