@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <siding/gather.hpp>
+#include <siding/outcome.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -20,6 +21,12 @@ Task<void> join_children(std::vector<AnyFuture> children, OnError on_error) {
     }
   }
   std::rethrow_exception(children[*failed].exception());
+}
+
+Task<void> join_all(std::vector<AnyFuture> children) {
+  if (children.empty()) co_return;
+  MultiWait joined(std::move(children), MultiWait::Until::all, MultiWait::OnCancelled::cancel_all);
+  co_await joined;
 }
 
 }  // namespace siding::detail

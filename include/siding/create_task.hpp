@@ -28,7 +28,7 @@ namespace detail {
 template <class T>
 Future<T> spawn(Scheduler& scheduler, Task<T>& task, const TaskOptions& options) {
   TaskFrame::check_unstarted(task);
-  auto* state = new TaskState<T>(scheduler, task);
+  auto* state = new TaskState<T>(scheduler, task, 1);
   Future<T> future = FutureAccess::adopt<T>(state);
   if (!options.name.empty()) future.set_name(options.name);
   return future;

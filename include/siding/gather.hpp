@@ -2,10 +2,10 @@
 #pragma once
 
 #include <siding/awaitable.hpp>
-#include <siding/create_task.hpp>
 #include <siding/detail/future_kinds.hpp>
 #include <siding/detail/guard.hpp>
 #include <siding/detail/multi_wait.hpp>
+#include <siding/detail/started.hpp>
 #include <siding/detail/task_op.hpp>
 #include <siding/future.hpp>
 #include <siding/task.hpp>
@@ -61,27 +61,6 @@ struct GatheredRange<void> {
 template <class R>
 using gathered_t =
     typename GatheredRange<await_result_t<std::ranges::range_value_t<R>>>::type;
-
-/// The future of an awaitable: itself, or that of a task that awaits it.
-template <class A>
-Future<await_result_t<A>> started(A& awaitable) {
-  if constexpr (future_like<A>) {
-    return std::move(awaitable);
-  } else if constexpr (is_task<A>) {
-    return create_task(std::move(awaitable));
-  } else {
-    return create_task(run_awaitable<A>(std::move(awaitable)));
-  }
-}
-
-/// Throws InvalidStateError for what cannot be started, before anything is.
-template <class A>
-void check_startable(const A& awaitable) {
-  if constexpr (is_task<A>) TaskFrame::check_unstarted(awaitable);
-  if constexpr (future_like<A>) {
-    if (!awaitable.valid()) throw_no_future();
-  }
-}
 
 template <class T>
 slot_t<T> take_slot(Future<T>& future) {
@@ -160,15 +139,8 @@ TaskOp<std::tuple<detail::slot_t<await_result_t<A>>...>, detail::guard<A...>> ga
 template <detail::awaitable_range R>
 TaskOp<detail::gathered_t<R>> gather(R&& awaitables, GatherOptions options = {}) {
   using A = std::ranges::range_value_t<R>;
-  std::vector<A> items;
-  for (auto&& awaitable : awaitables) {
-    if constexpr (std::is_lvalue_reference_v<R>) {
-      items.push_back(awaitable);
-    } else {
-      items.push_back(std::move(awaitable));
-    }
-  }
-  return TaskOp<detail::gathered_t<R>>(detail::gather_vector<A>(options, std::move(items)));
+  return TaskOp<detail::gathered_t<R>>(
+      detail::gather_vector<A>(options, detail::items_of(std::forward<R>(awaitables))));
 }
 
 }  // namespace siding

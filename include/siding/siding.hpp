@@ -10,6 +10,7 @@
 #include <siding/error.hpp>
 #include <siding/error_report.hpp>
 #include <siding/event_loop.hpp>
+#include <siding/exception_group.hpp>
 #include <siding/executor.hpp>
 #include <siding/future.hpp>
 #include <siding/gather.hpp>
@@ -17,14 +18,17 @@
 #include <siding/job.hpp>
 #include <siding/log.hpp>
 #include <siding/offload.hpp>
+#include <siding/outcome.hpp>
 #include <siding/process_pool.hpp>
 #include <siding/promise.hpp>
 #include <siding/register_error.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>
+#include <siding/shield.hpp>
 #include <siding/sleep.hpp>
 #include <siding/take.hpp>
 #include <siding/task.hpp>
+#include <siding/task_group.hpp>
 #include <siding/thread_pool.hpp>
 #include <siding/time.hpp>
 #include <siding/timeout.hpp>
@@ -34,3 +38,4 @@
 #include <siding/wait.hpp>
 #include <siding/wait_for.hpp>
 #include <siding/wire.hpp>
+#include <siding/with_cleanup.hpp>

@@ -6,6 +6,7 @@
 #include <siding/task.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <coroutine>
 #include <exception>
 #include <new>
@@ -20,16 +21,33 @@ SIDING_EXPORT std::exception_ptr make_closed_error() noexcept;
 /// Posts a cancellation request to the loop of a task. Any thread. False if the task has ended.
 SIDING_EXPORT bool post_cancel(Scheduler& scheduler, FutureState& state, std::string_view reason);
 
+/// Who is told that a task has ended: nobody.
+struct NoObserver {
+  struct Rest {
+    static void completed() noexcept {}
+  };
+  static Rest rest() noexcept { return {}; }
+  // Before its futures are done. True: the error has been taken note of, and need not be reported if
+  // nobody reads it.
+  static bool ended(FutureState::Outcome, const std::exception_ptr&) noexcept { return false; }
+  static void abandoned() noexcept {}
+};
+
 /// A spawned task: the future's state and the task's context in one allocation, beside the frame,
 /// which is destroyed when the task ends although handles live on.
-template <class T>
+template <class T, class Observer = NoObserver>
 class TaskState final : public ValueState<T>, public TaskContext {
   using Outcome = FutureState::Outcome;
 
  public:
-  /// Takes the frame over and schedules its first step. The loop holds one reference.
-  TaskState(Scheduler& scheduler, Task<T>& task)
-      : ValueState<T>(FutureState::Origin::task, 2), TaskContext(scheduler) {
+  /// Takes the frame over and schedules its first step. The loop holds one reference, beside those of
+  /// the `handles` that are about to be made.
+  template <class... Args>
+  TaskState(Scheduler& scheduler, Task<T>& task, std::uint32_t handles, Args&&... observer)
+      : ValueState<T>(FutureState::Origin::task, handles + 1),
+        TaskContext(scheduler),
+        observer_(std::forward<Args>(observer)...) {
+    if constexpr (sizeof...(observer) != 0) observer_.watch(*this);
     frame_ = TaskFrame::release(task);
     frame_.promise().context = this;
     enlist();
@@ -48,6 +66,7 @@ class TaskState final : public ValueState<T>, public TaskContext {
   void refuse() noexcept override {}
 
   void abandon() noexcept override {
+    observer_.abandoned();
     destroy_frame();
     delist();
     this->mark_read();
@@ -84,18 +103,25 @@ class TaskState final : public ValueState<T>, public TaskContext {
     }
     destroy_frame();
     delist();
+    const auto rest = observer_.rest();  // the state may be gone after it was completed
+    observer_.ended(Outcome::value, nullptr);
     this->complete(Outcome::value, true);
+    rest.completed();
   }
 
   void settle(Outcome outcome, std::exception_ptr error) noexcept {
     destroy_frame();
     delist();
+    const auto rest = observer_.rest();
+    if (observer_.ended(outcome, error)) this->mark_read();
     this->complete(outcome, std::move(error), true);
+    rest.completed();
   }
 
   void destroy_frame() noexcept { std::exchange(frame_, nullptr).destroy(); }
 
   std::coroutine_handle<TaskPromise<T>> frame_;
+  [[no_unique_address]] Observer observer_;
   std::atomic<bool> started_{false};  // written by the loop, read by anybody who asks running()
 };
 
