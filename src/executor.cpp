@@ -47,6 +47,7 @@ bool SubmitScope::note_drop(const JobNode& node) noexcept {
 
 void enqueue_node(Executor& executor, JobNode& node) {
   const SubmitScope scope(node);
+  node.variables = current_variables();
   try {
     executor.enqueue(JobAccess::make(node));
   } catch (...) {

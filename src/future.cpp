@@ -93,7 +93,7 @@ bool FutureAwaiterBase::give_up() noexcept {
   return true;
 }
 
-CallbackBase::CallbackBase() {
+CallbackBase::CallbackBase() : variables_(current_variables()) {
   static std::atomic<std::uint64_t> ids{0};
   id_ = ids.fetch_add(1, std::memory_order_relaxed) + 1;
   if (current_scheduler != nullptr) {
@@ -122,6 +122,7 @@ std::uint64_t CallbackBase::add(std::unique_ptr<CallbackBase> callback,
 
 void CallbackBase::run() noexcept {
   const std::unique_ptr<CallbackBase> self(this);
+  const VariablesScope variables(std::move(variables_));
   try {
     call();
   } catch (...) {

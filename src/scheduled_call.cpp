@@ -3,6 +3,8 @@
 #include <siding/detail/scheduled_call.hpp>
 #include <siding/error.hpp>
 
+#include <utility>
+
 namespace siding::detail {
 
 ScheduledCall::~ScheduledCall() = default;
@@ -22,6 +24,7 @@ void ScheduledCall::schedule_at(std::optional<TimePoint> when) {
 void ScheduledCall::run() noexcept {
   if (state_ == State::waiting) {
     state_ = State::ran;
+    const VariablesScope variables(std::move(variables_));
     try {
       call();
     } catch (...) {
@@ -52,6 +55,7 @@ PostedCall::~PostedCall() = default;
 
 void PostedCall::run() noexcept {
   const std::unique_ptr<PostedCall> self(this);
+  const VariablesScope variables(std::move(variables_));
   try {
     call();
   } catch (...) {

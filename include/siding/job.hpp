@@ -39,7 +39,11 @@ class SIDING_EXPORT Job {
   explicit operator bool() const noexcept { return node_ != nullptr; }
 
   /// Calls the function on this thread and settles, or only settles if it was cancelled meanwhile.
-  void run() noexcept { std::exchange(node_, nullptr)->execute(); }
+  void run() noexcept {
+    detail::JobNode& node = *std::exchange(node_, nullptr);
+    const detail::VariablesScope variables(std::move(node.variables));
+    node.execute();
+  }
   /// Settles with an error instead of calling.
   void fail(std::exception_ptr error) noexcept {
     std::exchange(node_, nullptr)->fail(std::move(error));

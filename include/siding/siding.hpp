@@ -6,6 +6,7 @@
 #include <siding/awaitable.hpp>
 #include <siding/call_options.hpp>
 #include <siding/cancellation.hpp>
+#include <siding/context_var.hpp>
 #include <siding/create_task.hpp>
 #include <siding/error.hpp>
 #include <siding/error_report.hpp>

@@ -18,10 +18,11 @@ LAYERS = [
     ("0 detail", "free", [
         ("export", "version"),
         ("detail/node", "detail/sanitizers", "detail/outcome", "detail/recycler", "detail/inbox",
-         "detail/job_node", "detail/bound_call", "detail/is_task"),
+         "detail/bound_call", "detail/is_task"),
     ]),
     ("1 vocabulary", "free", [
-        ("time", "error", "cancellation", "awaitable", "log", "io_uring_unavailable",
+        ("time", "error", "cancellation", "awaitable", "log",
+         "io_uring_unavailable", "limit_text", "context_var", "detail/variables", "detail/job_node",
          "call_options", "take", "parker", "spin", "signals_blocked", "live_rings",
          "detail/completion_source"),
         ("wire", "register_error", "standard_errors", "file_descriptor"),
@@ -32,13 +33,13 @@ LAYERS = [
         ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard"),
     ]),
     ("2 coroutine types", "free", [
-        ("task", "future", "promise"),
+        ("task", "future", "promise", "exception_group"),
         ("detail/portable_call",),
         ("detail/future_state", "detail/future_awaiter", "detail/future_callback",
          "detail/call_state", "detail/scheduled_call", "detail/error_report", "error_report"),
         ("create_task", "detail/body", "detail/task_state", "detail/task_op",
          "detail/promise_state", "detail/future_kinds", "detail/multi_wait",
-         "detail/timeout_scope"),
+         "detail/timeout_scope", "detail/started", "detail/group_member"),
     ]),
     ("3 interface", "free", [
         ("job", "executor"),
@@ -55,7 +56,8 @@ LAYERS = [
     ]),
     ("5 bridges and operations", "parts", [
         ("offload", "detail/offload_awaiter", "detail/abandon_awaiter"),
-        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather",), ("wait",), ("wait_for",),
+        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather", "outcome"),
+        ("wait",), ("wait_for",), ("shield",), ("with_cleanup",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
     ("6 umbrella", "free", [

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <siding/detail/future_state.hpp>
+#include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
 
 #include <concepts>
@@ -36,6 +37,7 @@ class SIDING_EXPORT CallbackBase : public FutureWaiter, public Recycled {
  private:
   std::shared_ptr<Inbox> loop_;  // counted: a callback may outlive the loop it is for
   std::uint64_t id_;
+  Variables variables_;  // of where it was registered
 };
 
 template <class Handle, class Fn>

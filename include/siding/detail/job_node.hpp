@@ -2,6 +2,7 @@
 #pragma once
 
 #include <siding/detail/node.hpp>
+#include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
 
 #include <atomic>
@@ -89,6 +90,8 @@ struct SIDING_EXPORT JobNode : Node {
   virtual void let_go(std::exception_ptr error) noexcept = 0;
   /// The loop that awaits it; null: anybody may.
   virtual Inbox* awaited_by() const noexcept = 0;
+
+  Variables variables;  // of where the call was made
 
   // Node::next and these two belong to the executor that holds the job.
   JobNode* previous = nullptr;

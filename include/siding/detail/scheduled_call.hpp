@@ -4,6 +4,7 @@
 #include <siding/detail/is_task.hpp>
 #include <siding/detail/recycler.hpp>
 #include <siding/detail/scheduler.hpp>
+#include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
 #include <siding/time.hpp>
 
@@ -52,7 +53,8 @@ class SIDING_EXPORT ScheduledCall : public TimerNode, public Recycled {
   void schedule_at(std::optional<TimePoint> when);
 
  protected:
-  explicit ScheduledCall(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
+  explicit ScheduledCall(Scheduler& scheduler) noexcept
+      : scheduler_(scheduler), variables_(current_variables()) {}
   virtual void call() = 0;           // calls the function
   virtual void forget() noexcept = 0;  // destroys it
 
@@ -60,6 +62,7 @@ class SIDING_EXPORT ScheduledCall : public TimerNode, public Recycled {
   enum class State : unsigned char { waiting, ran, cancelled };
 
   Scheduler& scheduler_;
+  Variables variables_;
   TimePoint when_{};
   std::uint32_t references_ = 0;
   State state_ = State::waiting;
@@ -87,7 +90,11 @@ class SIDING_EXPORT PostedCall : public Node, public Recycled {
   void refuse() noexcept override { delete this; }
 
  protected:
+  PostedCall() noexcept : variables_(current_variables()) {}
   virtual void call() = 0;
+
+ private:
+  Variables variables_;
 };
 
 template <class Fn>

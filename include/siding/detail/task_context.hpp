@@ -3,6 +3,7 @@
 
 #include <siding/cancellation.hpp>
 #include <siding/detail/scheduler.hpp>
+#include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
 
 #include <coroutine>
@@ -49,7 +50,8 @@ class Suspension {
 /// the innermost. Awaited children share their parent's context. Loop thread only.
 class SIDING_EXPORT TaskContext : public Node {
  public:
-  explicit TaskContext(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
+  explicit TaskContext(Scheduler& scheduler) noexcept
+      : variables(inherited_variables()), scheduler_(scheduler) {}
 
   Scheduler& scheduler() const noexcept { return scheduler_; }
 
@@ -124,6 +126,8 @@ class SIDING_EXPORT TaskContext : public Node {
   /// Destroys the frames of a task that will never run again, because its loop is closed.
   virtual void abandon() noexcept = 0;
 
+  Variables variables;
+
   TaskContext* next_task = nullptr;  // Scheduler::tasks, later Scheduler::asked
   TaskContext** task_link = nullptr;
 
@@ -149,6 +153,13 @@ class SIDING_EXPORT TaskContext : public Node {
   Suspension* suspension_ = nullptr;
 
  private:
+  static const Variables& inherited_variables() noexcept {
+    Scheduler* scheduler = current_scheduler;
+    if (scheduler != nullptr && scheduler->current != nullptr) [[likely]] {
+      return scheduler->current->variables;
+    }
+    return current_variables();
+  }
   void pass_cancel_on() noexcept;
   bool put_cancel_off() noexcept;
   void resume_cancel(std::uint64_t wave, bool ending) noexcept;
