@@ -3,6 +3,8 @@
 
 #include <siding/error.hpp>
 
+#include <cxxabi.h>
+#include <dlfcn.h>
 #include <elf.h>
 #include <fmt/format.h>
 #include <link.h>
@@ -10,16 +12,24 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 // The loader tells the modules with dl_iterate_phdr, and with each of them how many were ever
 // loaded and unloaded. A table of their executable segments is kept until one of these counts
 // changes, so a plugin that was reloaded at the same address is never taken for its former self.
+//
+// Workers are copies of the program at its start, so what is loaded later is not there. A module that
+// was loaded at the start is never unloaded, so its base tells it from those.
 //
 // The table's mutex is only ever tried: who does not get it walks the modules himself. So a child
 // that was forked while another thread held it cannot hang.
@@ -36,6 +46,7 @@ struct Segment {
   std::uintptr_t base = 0;
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
+  bool loaded_later = false;  // than the program's start
 };
 
 /// How often a module was loaded and unloaded.
@@ -44,6 +55,21 @@ struct Generation {
   std::uint64_t unloads = 0;
   friend bool operator==(const Generation&, const Generation&) = default;
 };
+
+/// The bases of the modules that were there at the program's start.
+struct FirstModules {
+  std::vector<std::uintptr_t> bases;
+  const FirstModules* previous;  // a program may have the hook twice
+};
+
+constinit std::atomic<const FirstModules*> first_modules{nullptr};  // null where nobody noted them
+
+bool was_loaded_later(std::uintptr_t base) {
+  // acquire: pairs with the release of note_modules().
+  const FirstModules* first = first_modules.load(std::memory_order_acquire);
+  return first != nullptr &&
+         std::find(first->bases.begin(), first->bases.end(), base) == first->bases.end();
+}
 
 // FNV-1a. The two kinds of source start differently, so that they cannot meet.
 std::uint64_t hash(std::uint64_t start, std::span<const unsigned char> bytes) {
@@ -104,7 +130,10 @@ void for_each_segment(Visit visit) {
     bool identified = false;
     for (const Header& header : std::span(module->dlpi_phdr, module->dlpi_phnum)) {
       if (header.p_type != PT_LOAD || (header.p_flags & PF_X) == 0) continue;
-      if (!identified) segment.module = identity_of(*module);
+      if (!identified) {
+        segment.module = identity_of(*module);
+        segment.loaded_later = was_loaded_later(segment.base);
+      }
       identified = true;
       segment.begin = segment.base + header.p_vaddr;
       segment.end = segment.begin + header.p_memsz;
@@ -164,9 +193,27 @@ Segment find_segment(Matches matches) {
   return found != known.segments.end() ? *found : Segment();
 }
 
+std::string name_of(const std::type_info& type) {
+  const std::unique_ptr<char, void (*)(void*)> text(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
+  return text != nullptr ? text.get() : type.name();
+}
+
 }  // namespace
 
-CodeId code_id_of(const void* address) {
+void note_modules() noexcept {
+  // Never destroyed, and reachable: a call may be made after main().
+  const FirstModules* previous = first_modules.load(std::memory_order_relaxed);
+  auto* noted = new FirstModules{{}, previous};
+  const auto note = [](dl_phdr_info* module, std::size_t, void* bases) -> int {
+    static_cast<std::vector<std::uintptr_t>*>(bases)->push_back(module->dlpi_addr);
+    return 0;
+  };
+  ::dl_iterate_phdr(note, &noted->bases);
+  first_modules.store(noted, std::memory_order_release);
+}
+
+CodeId code_id_of(const void* address, const std::type_info& function) {
   const auto place = reinterpret_cast<std::uintptr_t>(address);
   const Segment found = find_segment(
       [place](const Segment& segment) { return segment.begin <= place && place < segment.end; });
@@ -175,6 +222,15 @@ CodeId code_id_of(const void* address) {
         fmt::format("the address {} is in no loaded module, so the function there "
                     "cannot be named to another process",
                     address));
+  }
+  if (found.loaded_later) {
+    Dl_info info{};
+    ::dladdr(address, &info);
+    throw NotPortable(fmt::format(
+        "a function of type {} lives in {}, which was loaded after the program's start: worker processes "
+        "have only what the program is linked with (or LD_PRELOAD). Link it, or call a function of "
+        "the program that loads it itself, in the worker",
+        name_of(function), info.dli_fname != nullptr ? info.dli_fname : "a module"));
   }
   return {found.module, place - found.base};
 }
@@ -193,7 +249,9 @@ const void* code_at(CodeId id) {
   }
   throw SerializationError(
       loaded ? fmt::format("the offset {:#x} is not in the code of its module", id.offset)
-             : fmt::format("the module {:016x} of a function is not loaded in this process",
+             : fmt::format("the module {:016x} of a function is not loaded in this process. Worker "
+                           "processes have only what the program is linked with (or LD_PRELOAD): "
+                           "link it, or call a function of the program that loads it itself",
                            id.module));
 }
 

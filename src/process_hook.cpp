@@ -18,6 +18,7 @@
 
 namespace siding::detail {
 void note_hook() noexcept;
+void note_modules() noexcept;
 bool zygote_wanted() noexcept;
 [[noreturn]] void serve_zygote() noexcept;
 }  // namespace siding::detail
@@ -63,8 +64,15 @@ void hook(int argc, char** argv, char** environment) {
   siding::detail::serve_zygote();
 }
 
+// Behind the constructors of the objects that stand before this one on the linker's line: what they
+// load is there in workers too.
+void note(int, char**, char**) {
+  if (__init_array_start != nullptr && is_in_program()) siding::detail::note_modules();
+}
+
 // 101 is the first priority that programs may use.
 [[gnu::used, gnu::section(".init_array.00101")]] const Constructor entry = hook;
+[[gnu::used, gnu::section(".init_array")]] const Constructor last_entry = note;
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <siding/export.hpp>
 
 #include <cstdint>
+#include <typeinfo>
 
 namespace siding::detail {
 
@@ -16,13 +17,18 @@ struct CodeId {
   friend bool operator==(const CodeId&, const CodeId&) = default;
 };
 
-/// The identity of the function at `address`.
+/// The identity of the function at `address`, which is of type `function`.
 ///
 /// Throws: NotPortable if no executable segment of a loaded module holds it, as with code that was
-///   generated at run time.
+///   generated at run time; or if its module was loaded after the program's start, so that no worker
+///   has it.
 /// Thread safety: any thread; does not block on other callers.
 /// Complexity: less than 0.1 us while no module is loaded or unloaded, and then without an allocation.
-SIDING_EXPORT CodeId code_id_of(const void* address);
+SIDING_EXPORT CodeId code_id_of(const void* address, const std::type_info& function = typeid(void));
+
+/// The modules that are loaded now are in worker processes too, later ones are not. Called by the
+/// process hook, before main().
+SIDING_EXPORT void note_modules() noexcept;
 
 /// The address of a function in this process.
 ///

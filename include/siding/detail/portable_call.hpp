@@ -8,7 +8,9 @@
 #include <siding/detail/wire_values.hpp>
 #include <siding/export.hpp>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <span>
@@ -153,10 +155,20 @@ void run_portable(WireReader& in, ReplySink& out, std::stop_token token) {
   }
 }
 
-/// Looked up once: a look costs as much as the rest of a small call.
+/// Looked up once: a look costs as much as the rest of a small call. Without the guard of a static
+/// object, which a child would find held that was forked by another thread meanwhile.
 template <class Call>
 CodeId identity_of() {
-  static const CodeId id = code_id_of(reinterpret_cast<const void*>(&run_portable<Call>));
+  constinit static std::atomic<std::uint64_t> offset{0};
+  constinit static std::atomic<std::uint64_t> module{0};  // 0: not looked up
+  // acquire: pairs with the release below; the offset is there.
+  if (const std::uint64_t known = module.load(std::memory_order_acquire); known != 0) {
+    return {known, offset.load(std::memory_order_relaxed)};
+  }
+  const CodeId id = code_id_of(reinterpret_cast<const void*>(&run_portable<Call>),
+                               typeid(typename CallTypes<Call>::function));
+  offset.store(id.offset, std::memory_order_relaxed);
+  module.store(id.module, std::memory_order_release);
   return id;
 }
 

@@ -102,7 +102,7 @@ struct Codec<T> {
 
   static void write(WireWriter& writer, T value) {
     writer.value(value != nullptr);
-    if (value != nullptr) writer.value(code_id_of(reinterpret_cast<const void*>(value)));
+    if (value != nullptr) writer.value(code_id_of(reinterpret_cast<const void*>(value), typeid(T)));
   }
   static T read(WireReader& reader) {
     if (!read_bool(reader)) return nullptr;
@@ -143,7 +143,7 @@ struct Codec<T> {
       writer.value(words.function);
     } else {
       // NOLINTNEXTLINE(performance-no-int-to-ptr)
-      writer.value(code_id_of(reinterpret_cast<const void*>(words.function)));
+      writer.value(code_id_of(reinterpret_cast<const void*>(words.function), typeid(T)));
     }
     writer.value(words.adjustment);
   }
