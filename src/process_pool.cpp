@@ -4,16 +4,28 @@
 #include "pool_core.hpp"
 #include "zygote_main.hpp"
 
+#include <cstddef>
 #include <stdexcept>
 #include <unistd.h>
 #include <utility>
 
 namespace siding {
 
+namespace {
+
+constexpr std::size_t most_workers = 4096;  // chosen: far beyond the processors of any machine
+
+}  // namespace
+
 ProcessPool::ProcessPool(ProcessPoolOptions options) {
   if (options.max_workers == 0U) {
     throw std::invalid_argument(
         "ProcessPoolOptions::max_workers must be at least 1; leave it out for the default");
+  }
+  if (options.max_workers > most_workers) {
+    throw std::invalid_argument(
+        "ProcessPoolOptions::max_workers must be at most 4096: each worker is a process, and more of "
+        "them than processors do not compute faster");
   }
   // In a worker, pools with static storage duration are made too; there they only refuse calls.
   if (!detail::in_zygote()) detail::Zygote::check_available();

@@ -102,6 +102,17 @@ TEST_SUITE("ProcessPool") {
         std::invalid_argument);
   }
 
+  TEST_CASE("a pool may have 4096 workers, and more are refused") {
+    const siding::ProcessPool largest{{.max_workers = 4096}};
+    CHECK(largest.max_workers() == 4096);
+    for (const std::size_t workers : {std::size_t{4097}, ~std::size_t{0}}) {
+      CHECK_THROWS_WITH_AS(siding::ProcessPool(siding::ProcessPoolOptions{.max_workers = workers}),
+                           doctest::Contains("max_workers must be at most 4096: each worker is a "
+                                             "process"),
+                           std::invalid_argument);
+    }
+  }
+
   std::vector<std::uint64_t> echo(std::vector<std::uint64_t> values) { return values; }
 
   // PP-023

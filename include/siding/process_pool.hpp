@@ -21,7 +21,7 @@ class PoolCore;
 
 /// How a process pool is made.
 struct ProcessPoolOptions {
-  /// At most so many workers; by default the usable CPUs.
+  /// At most so many workers, 1 to 4096; by default the usable CPUs.
   std::optional<std::size_t> max_workers{};
   /// Shown in reports, and as the workers' name in the system (cut to 15 characters).
   std::string name = "siding-worker";
@@ -59,7 +59,7 @@ struct ProcessPoolOptions {
 ///   gone, no child process is left. A program that is killed takes its workers with it.
 class SIDING_EXPORT ProcessPool final : public Executor {
  public:
-  /// Throws: std::invalid_argument if `max_workers` is 0; ProcessPoolUnavailable if the program
+  /// Throws: std::invalid_argument if `max_workers` is 0 or above 4096; ProcessPoolUnavailable if the program
   ///   lacks the hook. Starts no process.
   explicit ProcessPool(ProcessPoolOptions options = {});
   ~ProcessPool() override;
