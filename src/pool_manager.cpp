@@ -182,10 +182,14 @@ void PoolCore::start_worker(Lock& lock) {
   }
   worker->channels_known = known;
   const bool backlog = backlog_;
+  if (zygote_ != nullptr && !zygote_->alive()) {
+    hear_zygote(lock);  // what it has still said
+    if (zygote_ != nullptr) lose_zygote(lock);
+  }
   lock.unlock();
   std::exception_ptr error;
   try {
-    if (zygote_ == nullptr || !zygote_->alive()) {
+    if (zygote_ == nullptr) {
       zygote_ = Zygote::get();
       connection_ = zygote_->connect();
     }
@@ -273,10 +277,15 @@ void PoolCore::hear_zygote(Lock& lock) {
   }
 }
 
-// With the lock. The zygote was killed, and the kernel kills its workers.
+// With the lock. The zygote was killed. The kernel kills its workers, but none that has changed its
+// user or has asked for no such signal.
 void PoolCore::lose_zygote(Lock& lock) {
   connection_ = FileDescriptor();
   const Workers lost = workers_;
+  for (const std::shared_ptr<PoolWorker>& worker : lost) {
+    worker->doomed = true;
+    send_death(*worker);
+  }
   for (const std::shared_ptr<PoolWorker>& worker : lost) {
     if (worker->handle) {
       pollfd gone{worker->handle.get(), POLLIN, 0};

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,6 +185,25 @@ TEST_SUITE("ProcessPool and death") {
 
     CHECK_THROWS_WITH_AS(value_of(running), doctest::Contains("zygote"), siding::WorkerCrashed);
     CHECK(value_of(queued) != zygote);
+  }
+
+  int outlive_the_zygote() {
+    ::prctl(PR_SET_PDEATHSIG, 0);  // as the kernel does where a process changes its user
+    return ::getpid();
+  }
+
+  TEST_CASE("when the zygote is killed, workers end that the kernel does not end with it") {
+    const Pool pool(1);
+    const int worker = value_of(pool->submit(outlive_the_zygote));
+    const int zygote = value_of(pool->submit(parent_pid));
+
+    ::kill(zygote, SIGKILL);
+
+    CHECK(becomes_true([&] { return pool->worker_count() == 0; }));
+    const bool left = lives(worker);
+    CHECK_FALSE(left);
+    if (left) ::kill(worker, SIGKILL);
+    CHECK(value_of(pool->submit(own_pid)) != worker);
   }
 
   // PP-018
