@@ -223,6 +223,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   std::atomic<bool> stopping_{false};  // written with the lock
   bool cancel_rest_ = false;           // what has not started is cancelled
   std::exception_ptr broken_;
+  std::string unavailable_;     // the text of broken_ where no zygote is to be had; else empty
   unsigned failed_starts_ = 0;  // in a row
   TimePoint next_start_{};      // not before
   std::condition_variable ended_;

@@ -39,11 +39,6 @@ SlotState claim(std::atomic<SlotState>& state) noexcept {
   }
 }
 
-std::string name_of_signal(int signal) {
-  const char* name = ::sigabbrev_np(signal);
-  return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal);
-}
-
 }  // namespace
 
 // With the lock: the worker is dead, and what it had is settled or moved.
@@ -148,6 +143,8 @@ void PoolCore::break_pool(Lock& lock, std::exception_ptr error) noexcept {
 
 // With the lock.
 std::exception_ptr PoolCore::broken_error() const {
+  // An object of its own for each call that fails.
+  if (!unavailable_.empty()) return std::make_exception_ptr(ProcessPoolUnavailable(unavailable_));
   try {
     std::rethrow_exception(broken_);
   } catch (...) {
@@ -170,16 +167,16 @@ std::exception_ptr PoolCore::crash_error(const PoolWorker& worker, const std::st
   std::string how = "was killed together with its zygote";
   int signal = 0;
   int exit_status = 0;
-  if (status.has_value() && WIFSIGNALED(*status)) {
-    signal = WTERMSIG(*status);
-    how = fmt::format("was killed by {}{}{}", name_of_signal(signal),
-                      WCOREDUMP(*status) ? " (core dumped)" : "",
-                      worker.mad ? ", because it had scribbled over the memory that it shares with the "
-                                   "program,"
-                                 : "");
-  } else if (status.has_value()) {
-    exit_status = WEXITSTATUS(*status);
-    how = fmt::format("ended with exit status {}", exit_status);
+  if (status.has_value()) {
+    how = text_of_status(*status);
+    if (WIFSIGNALED(*status)) {
+      signal = WTERMSIG(*status);
+      if (worker.mad) {
+        how += ", because it had scribbled over the memory that it shares with the program,";
+      }
+    } else {
+      exit_status = WEXITSTATUS(*status);
+    }
   }
   const std::string when =
       call.empty() ? std::string("before its first call") : fmt::format("while it ran {}", call);

@@ -36,6 +36,17 @@ thread_local const PoolCore* manager_thread = nullptr;  // the pool that this th
 constexpr unsigned patience = 5;
 constexpr std::chrono::milliseconds first_pause{10};
 
+// The text of an error that another start would meet as well; else empty.
+std::string why_unavailable(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const ProcessPoolUnavailable& unavailable) {
+    return unavailable.what();
+  } catch (...) {
+    return {};
+  }
+}
+
 int milliseconds_until(std::optional<TimePoint> when) noexcept {
   if (!when.has_value()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*when - Clock::now()).count();
@@ -149,7 +160,7 @@ void PoolCore::manage() noexcept {
       hear_zygote(lock);
     }
   }
-  connection_ = FileDescriptor();
+  Zygote::disconnect(std::move(connection_));
   zygote_.reset();  // the last pool waits here for the zygote's end
   const Lock lock(mutex_);
   ended_flag_.store(true, std::memory_order_release);
@@ -239,9 +250,15 @@ void PoolCore::start_worker(Lock& lock) {
 void PoolCore::start_failed(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                             std::exception_ptr error) noexcept {
   if (worker != nullptr) bury(lock, worker, std::nullopt);
-  next_start_ = Clock::now() + first_pause * (1U << failed_starts_);
+  // Capped: while other workers live, there is no end to the tries.
+  next_start_ = Clock::now() + first_pause * (1U << std::min(failed_starts_, patience));
   ++failed_starts_;
-  if (workers_.empty() && failed_starts_ >= patience) return break_pool(lock, std::move(error));
+  std::string unavailable = why_unavailable(error);
+  const bool hopeless = failed_starts_ >= patience && workers_.empty();
+  if (hopeless || !unavailable.empty()) {
+    if (!broken_) unavailable_ = std::move(unavailable);
+    return break_pool(lock, std::move(error));
+  }
   if (queued_ != 0 && starts_wanted_ == 0 && workers_.size() < max_workers_) starts_wanted_ = 1;
 }
 

@@ -21,8 +21,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <cstring>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -36,7 +39,8 @@ namespace {
 // Where a zygote finds its socket; everything above is closed in it.
 constexpr int socket_number = 3;
 
-constexpr int start_limit_milliseconds = 10'000;  // chosen: static constructors may take long
+// Between the end of a zygote's socket and its own, at most.
+constexpr int end_milliseconds = 1000;  // chosen
 
 std::system_error last_error(const char* what) {
   return std::system_error(errno, std::system_category(), what);
@@ -54,7 +58,12 @@ std::pair<FileDescriptor, FileDescriptor> socket_pair() {
 std::string own_image() {
   std::array<char, PATH_MAX> name;
   const ssize_t length = ::readlink("/proc/self/exe", name.data(), name.size());
-  if (length <= 0) throw last_error("finding the program's own file (/proc/self/exe)");
+  if (length <= 0) {
+    throw ProcessPoolUnavailable(fmt::format(
+        "the program's own file, of which worker processes are made, cannot be found: reading "
+        "/proc/self/exe: {}. Mount /proc; in a chroot, inside of it: mount -t proc proc /proc",
+        std::system_category().message(errno)));
+  }
   std::string path(name.data(), static_cast<std::size_t>(length));
   // Replaced or removed on disk since the start: the link itself still leads to it.
   if (::access(path.c_str(), X_OK) != 0) return "/proc/self/exe";
@@ -96,25 +105,72 @@ bool readable(int descriptor, int milliseconds) noexcept {
   return ready > 0;
 }
 
-/// The memory in which the spinning workers of this program are counted, threads and processes. Made
-/// with the first zygote, kept for good. Throws std::system_error.
-int spin_count_memory() {
-  static const int descriptor = [] {
+/// What the zygotes of one process share. A forked child makes its own: a thread that the child does
+/// not have may have held the parent's lock, and would hold it for ever.
+struct Shared {
+  explicit Shared(std::uint32_t generation) : forks(generation) {}
+
+  /// The memory in which the spinning workers of this program are counted, threads and processes.
+  /// Made with the first zygote. With the lock. Throws std::system_error.
+  int spin_count_memory();
+
+  const std::uint32_t forks;
+  Shared* inherited = nullptr;  // the parent's, which stays reachable
+  std::mutex mutex;
+  std::weak_ptr<Zygote> zygote;  // guarded by mutex
+  FileDescriptor spin_memory;    // guarded by mutex
+  Mapping spin_count;            // never unmapped: threads may spin until the program's end
+};
+
+int Shared::spin_count_memory() {
+  if (!spin_memory) {
     FileDescriptor memory = make_sealed_memory("siding-spin", sizeof(std::atomic<std::uint32_t>));
-    // Never unmapped: threads may spin until the program's end.
-    static Mapping* const mapping =
-        new Mapping(memory.get(), sizeof(std::atomic<std::uint32_t>));
+    spin_count = Mapping(memory.get(), sizeof(std::atomic<std::uint32_t>));
     SpinCount::forked();
-    SpinCount::share(*reinterpret_cast<std::atomic<std::uint32_t>*>(mapping->data()));
-    return memory.release();
-  }();
-  return descriptor;
+    SpinCount::share(*reinterpret_cast<std::atomic<std::uint32_t>*>(spin_count.data()));
+    spin_memory = std::move(memory);
+  }
+  return spin_memory.get();
 }
 
-std::mutex zygote_mutex;
-std::weak_ptr<Zygote> zygote;
+constinit std::atomic<Shared*> latest{nullptr};
+
+// Without a lock and without the guard of a static object: another thread may fork at any point.
+Shared& shared() {
+  const std::uint32_t generation = fork_generation.load(std::memory_order_relaxed);
+  // acquire: pairs with the release below; what it points to is visible.
+  Shared* known = latest.load(std::memory_order_acquire);
+  if (known != nullptr && known->forks == generation) return *known;
+  auto own = std::make_unique<Shared>(generation);
+  own->inherited = known;
+  if (!latest.compare_exchange_strong(known, own.get(), std::memory_order_acq_rel)) return *known;
+  return *own.release();
+}
+
+// Why a zygote that has answered is of no use; empty if it is.
+std::string problem_with(const ZygoteReport& hello) {
+  if (hello.build != code_id_of(reinterpret_cast<const void*>(&zygote_wanted)).module) {
+    return "it is another build: was the file replaced while the program ran?";
+  }
+  if (hello.code <= 1) return {};
+  return fmt::format(
+      "a constructor of a static object starts a thread there ({} threads before main()), and a "
+      "process with threads cannot be forked safely; start the thread in main() instead",
+      hello.code);
+}
 
 }  // namespace
+
+std::string text_of_status(int wait_status) {
+  if (!WIFSIGNALED(wait_status)) {
+    return fmt::format("ended with exit status {}", WEXITSTATUS(wait_status));
+  }
+  const int signal = WTERMSIG(wait_status);
+  const char* name = ::sigabbrev_np(signal);
+  return fmt::format("was killed by {}{}",
+                     name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal),
+                     WCOREDUMP(wait_status) ? " (core dumped)" : "");
+}
 
 void Zygote::check_available() {
   if (in_zygote()) {
@@ -132,17 +188,19 @@ void Zygote::check_available() {
 
 std::shared_ptr<Zygote> Zygote::get() {
   check_available();
-  const std::lock_guard lock(zygote_mutex);
-  std::shared_ptr<Zygote> found = zygote.lock();
-  if (found == nullptr || found->inherited() || !found->alive()) {
-    found.reset(new Zygote);
-    zygote = found;
+  watch_forks();
+  Shared& all = shared();
+  const std::lock_guard lock(all.mutex);
+  std::shared_ptr<Zygote> found = all.zygote.lock();
+  if (found == nullptr || !found->alive()) {
+    found.reset(new Zygote(all.spin_count_memory()));
+    all.zygote = found;
   }
   return found;
 }
 
-Zygote::Zygote() : forks_(fork_generation.load(std::memory_order_relaxed)) {
-  watch_forks();
+Zygote::Zygote(int spin_count_memory)
+    : forks_(fork_generation.load(std::memory_order_relaxed)) {
   auto [ours, theirs] = socket_pair();
   // dup2 of a descriptor to itself would leave it close-on-exec.
   if (theirs.get() == socket_number) theirs = FileDescriptor(::dup(theirs.get()));
@@ -167,28 +225,35 @@ Zygote::Zygote() : forks_(fork_generation.load(std::memory_order_relaxed)) {
   theirs = FileDescriptor();
   ZygoteReport hello;
   const ZygoteMessage greeting{ZygoteRequest::hello, 0};
-  const int shared[] = {spin_count_memory()};
-  send_message(socket_.get(), &greeting, sizeof greeting, shared);
-  const bool answered = readable(socket_.get(), start_limit_milliseconds) &&
-                        receive_message(socket_.get(), &hello, sizeof hello).size ==
-                            static_cast<long>(sizeof hello);
+  const int passed[] = {spin_count_memory};
+  send_message(socket_.get(), &greeting, sizeof greeting, passed);
+  const bool in_time = readable(socket_.get(), static_cast<int>(zygote_start_limit.count()));
+  const bool answered = in_time && receive_message(socket_.get(), &hello, sizeof hello).size ==
+                                       static_cast<long>(sizeof hello);
   std::string problem;
-  if (!answered) {
-    problem = "it ended, or did not answer, before main()";
-  } else if (hello.build != code_id_of(reinterpret_cast<const void*>(&zygote_wanted)).module) {
-    problem = "it is another build: was the file replaced while the program ran?";
-  } else if (hello.code > 1) {
+  if (answered) {
+    problem = problem_with(hello);
+    if (problem.empty()) return;
+  }
+  const bool lives = !in_time || answered || !readable(handle_.get(), end_milliseconds);
+  if (lives) kill();
+  const std::optional<int> status = end();
+  if (!in_time) {
     problem = fmt::format(
-        "a constructor of a static object starts a thread there ({} threads before main()), and a "
-        "process with threads cannot be forked safely; start the thread in main() instead",
-        hello.code);
+        "it did not answer within {:g} s: do constructors of static objects take that long?",
+        std::chrono::duration<double>(zygote_start_limit).count());
+  } else if (!answered && lives) {
+    problem = "before main() it closed a file that it was given: does a constructor of a static "
+              "object close files that it has not opened?";
+  } else if (!answered) {
+    problem = fmt::format(
+        "before main() it {}. Does a constructor of a static object end the program? Did the dynamic "
+        "loader not find a library, as with a relative LD_LIBRARY_PATH after chdir()? Then make it "
+        "absolute. Was the program started through ld-linux.so by hand? Then start it itself",
+        status.has_value() ? text_of_status(*status) : "ended");
   }
-  if (!problem.empty()) {
-    ::kill(pid_, SIGKILL);
-    end();
-    throw ProcessPoolUnavailable(
-        fmt::format("a copy of this program for worker processes is of no use: {}", problem));
-  }
+  throw ProcessPoolUnavailable(
+      fmt::format("a copy of this program for worker processes is of no use: {}", problem));
 }
 
 Zygote::~Zygote() { end(); }
@@ -197,15 +262,25 @@ bool Zygote::inherited() const noexcept {
   return forks_ != fork_generation.load(std::memory_order_relaxed);
 }
 
-void Zygote::end() noexcept {
-  if (inherited()) return;  // the parent's
-  socket_ = FileDescriptor();  // its sign to end
+void Zygote::kill() noexcept {
+  // Under valgrind 3.19 there is no handle.
+  if (::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0) < 0) {
+    ::kill(pid_, SIGKILL);
+  }
+}
+
+std::optional<int> Zygote::end() noexcept {
+  if (inherited()) return std::nullopt;  // the parent's
+  disconnect(std::move(socket_));
   // By its handle, so that no other wait of the program is disturbed; if the program ignores SIGCHLD
   // or collects every child, it is gone when the handle says so.
   if (handle_) readable(handle_.get(), -1);
   int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
+  pid_t waited = 0;
+  do {
+    waited = ::waitpid(pid_, &status, 0);
+  } while (waited < 0 && errno == EINTR);
+  return waited == pid_ ? std::optional(status) : std::nullopt;
 }
 
 FileDescriptor Zygote::connect() {
@@ -216,6 +291,12 @@ FileDescriptor Zygote::connect() {
     throw last_error("asking the zygote");
   }
   return std::move(ours);
+}
+
+void Zygote::disconnect(FileDescriptor connection) noexcept {
+  const ZygoteMessage message{ZygoteRequest::end, 0};
+  // Fails only if the zygote is gone.
+  if (connection) send_message(connection.get(), &message, sizeof message, {});
 }
 
 bool Zygote::alive() const noexcept { return !readable(handle_.get(), 0); }

@@ -5,10 +5,20 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace siding::detail {
+
+/// How long a new zygote may take until it answers. Chosen: constructors of static objects may take
+/// long. Tests change it.
+inline constinit std::chrono::milliseconds zygote_start_limit{30'000};
+
+/// "was killed by SIGSEGV", "ended with exit status 3".
+std::string text_of_status(int wait_status);
 
 /// The process that worker processes are forked from: a copy of this program, executed anew and
 /// stopped before main(). One per process, shared by all pools, ended with the last of them.
@@ -29,13 +39,18 @@ class Zygote {
 
   /// A socket of its own for a pool. Throws std::system_error.
   FileDescriptor connect();
+  /// Lets go of a pool's socket, also in the zygote.
+  static void disconnect(FileDescriptor connection) noexcept;
   /// Whether it can still be asked.
   bool alive() const noexcept;
   pid_t pid() const noexcept { return pid_; }
 
  private:
-  Zygote();
-  void end() noexcept;
+  /// Throws ProcessPoolUnavailable where another try would end as this one did.
+  explicit Zygote(int spin_count_memory);
+  void kill() noexcept;
+  /// Its wait status, unless the program ignores SIGCHLD or has collected it.
+  std::optional<int> end() noexcept;
 
   /// Whether this process is a child of the one that made it.
   bool inherited() const noexcept;

@@ -101,6 +101,7 @@ void Zygote::serve_main() {
   ZygoteMessage message;
   Received received = receive_message(main_, &message, sizeof message);
   if (received.size != static_cast<long>(sizeof message)) end();
+  if (message.request == ZygoteRequest::end) end();
   if (message.request == ZygoteRequest::hello && received.count == 1) {
     share_spin_count(received.descriptors[0].get());
   } else if (message.request == ZygoteRequest::connect && received.count == 1) {
@@ -112,6 +113,7 @@ bool Zygote::serve_pool(int pool) {
   ZygoteMessage message;
   Received received = receive_message(pool, &message, sizeof message);
   if (received.size != static_cast<long>(sizeof message)) return false;
+  if (message.request == ZygoteRequest::end) return false;
   if (message.request == ZygoteRequest::spawn && received.count >= 2) {
     spawn(pool, message, received);
   }
@@ -183,7 +185,7 @@ void Zygote::reap() {
   }
 }
 
-// A pool is gone without having ended its workers.
+// A pool has ended, or is gone without having ended its workers.
 void Zygote::leave_pool(int pool) {
   for (Worker& worker : workers_) {
     if (worker.pool != pool) continue;

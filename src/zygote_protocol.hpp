@@ -13,7 +13,8 @@
 // What the program and its zygote say to each other. The zygote is a copy of the program that was
 // executed anew and stopped before main(): it has one thread, forks workers, and collects their
 // exit statuses. Each pool talks to it over a socket of its own (SEQPACKET: a message comes whole);
-// the first socket is the process-wide one, whose end is the zygote's end.
+// the first socket is the process-wide one, whose end is the zygote's end. An end is said, because a
+// forked child of the program may hold the sockets open: end of file alone would not be seen.
 
 namespace siding::detail {
 
@@ -24,6 +25,7 @@ enum class ZygoteRequest : std::uint32_t {
   hello,    // brings the memory in which spinning workers are counted; on the process-wide socket
   connect,  // brings the zygote's end of a pool's socket; on the process-wide socket
   spawn,    // brings region, control socket and eventfds; on a pool's socket
+  end,      // of the socket on which it is said
 };
 
 struct ZygoteMessage {

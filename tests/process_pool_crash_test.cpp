@@ -3,6 +3,7 @@
 #include <siding/siding.hpp>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -204,6 +205,70 @@ TEST_SUITE("ProcessPool and death") {
     CHECK_FALSE(left);
     if (left) ::kill(worker, SIGKILL);
     CHECK(value_of(pool->submit(own_pid)) != worker);
+  }
+
+  /// A child that holds all files of this process open until `end` is called.
+  class Holder {
+   public:
+    Holder() {
+      REQUIRE(::pipe2(ends_, O_CLOEXEC) == 0);
+      pid_ = ::fork();
+      if (pid_ == 0) {
+        ::close(ends_[1]);
+        char byte = 0;
+        while (::read(ends_[0], &byte, 1) > 0) {
+        }
+        ::_exit(0);
+      }
+      ::close(ends_[0]);
+    }
+    int end() {
+      ::close(ends_[1]);
+      return status_of(pid_);
+    }
+
+   private:
+    int ends_[2]{};
+    pid_t pid_ = -1;
+  };
+
+  // PP-018
+  TEST_CASE("the last pool ends while a forked child of the program lives on") {
+    const KeptForGood kept;
+    const std::size_t before = count_children();
+    auto pool = std::make_unique<siding::ProcessPool>(siding::ProcessPoolOptions{.max_workers = 1});
+    CHECK(value_of(pool->submit(square, 7)) == 49);
+    Holder child;
+
+    pool.reset();  // would wait for the zygote, and the zygote for the child
+
+    CHECK(count_children() == before + 1);
+    CHECK(child.end() == 0);
+  }
+
+  std::size_t count_descriptors_of(pid_t pid) {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+      ++count;
+    }
+    return count;
+  }
+
+  TEST_CASE("a pool that ends leaves nothing in the zygote while a forked child lives on") {
+    const KeptForGood kept;
+    siding::ProcessPool lasting{{.max_workers = 1}};
+    const int zygote = value_of(lasting.submit(parent_pid));
+    const std::size_t before = count_descriptors_of(zygote);
+    auto pool = std::make_unique<siding::ProcessPool>(siding::ProcessPoolOptions{.max_workers = 1});
+    value_of(pool->submit(square, 7));
+    Holder child;
+
+    pool.reset();
+
+    CHECK(becomes_true([&] { return count_descriptors_of(zygote) == before; },
+                       std::chrono::seconds(2 * slowness)));
+    CHECK(child.end() == 0);
   }
 
   // PP-018
