@@ -6,17 +6,20 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
-#include <fstream>
 #include <sched.h>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "support/child.hpp"
@@ -143,6 +146,31 @@ TEST_SUITE("the start of a zygote") {
       check_that(text, "LD_LIBRARY_PATH");
       CHECK(gate.arrivals() == 1);
     }
+  }
+
+  // PP-026
+  TEST_CASE("where the system gives no descriptors for a worker, the error holds what it said") {
+    const KeptForGood kept;
+    const int status = status_in_child([] {
+      const rlimit few{64, 64};
+      ::setrlimit(RLIMIT_NOFILE, &few);
+      int last = -1;
+      for (int next = 0; (next = ::dup(STDERR_FILENO)) >= 0;) last = next;
+      ::close(last);  // the pool's own
+      siding::ProcessPool pool{{.max_workers = 1}};
+      try {
+        pool.submit(square, 3).get();
+        return 1;
+      } catch (const siding::BrokenExecutor& error) {
+        try {
+          std::rethrow_if_nested(error);
+          return 2;
+        } catch (const std::system_error& cause) {
+          return cause.code().value() == EMFILE ? 0 : 3;
+        }
+      }
+    });
+    CHECK(status == 0);
   }
 
   TEST_CASE("where constructors close files that are not theirs, the error says so") {

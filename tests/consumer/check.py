@@ -17,6 +17,8 @@ import tempfile
 EXPECTED = "0.1.0 41\n"
 REFUSED = re.compile(r"threads: 7\nprocesses: .*without siding's process hook.*"
                      r"pkg-config --libs siding.*\n")
+LATE = re.compile(r"late: a function of type try_late_call.* lives in .*plugin\.so, which was loaded "
+                  r"after the program's start: .*\n")
 SKIP = 77
 
 MESON_BUILD = """project('consumer', 'cpp', default_options: ['cpp_std=c++20'])
@@ -84,6 +86,7 @@ def installed(source, build, compiler, folder):
     without = [flag for flag in flags if "hook" not in flag]
     siding.check("without the hook", "plugin", "-DWITH_MAIN", *without, expected=REFUSED)
     host = siding.build("host", "host", "-ldl")
+    hooked = siding.build("host", "hooked", *flags, "-ldl")
     for linker in ("bfd", "gold", "lld"):
         shared = ["-shared", "-fPIC", f"-fuse-ld={linker}"]
         if subprocess.run([compiler, *shared, "-x", "c++", "/dev/null", "-o", os.devnull],
@@ -94,6 +97,8 @@ def installed(source, build, compiler, folder):
         # Told to be a zygote over a descriptor that is no socket, it does nothing either.
         environment = dict(siding.environment(), SIDING_ZYGOTE="1")
         expect(run([host, plugin], env=environment), f"a plugin, linked by {linker}", REFUSED)
+        expect(run([hooked, plugin, "try_late_call"], env=siding.environment()),
+               f"a plugin that was loaded late, linked by {linker}", LATE)
 
 
 def subproject(source, compiler, folder):

@@ -18,6 +18,18 @@ extern "C" int try_pools() {
   return 0;
 }
 
+// In a program with the hook: there is a pool, but its workers do not have this plugin.
+extern "C" int try_late_call() {
+  siding::ProcessPool processes{{.max_workers = 1}};
+  try {
+    processes.submit([](int n) { return n; }, 7).get();
+    return 1;
+  } catch (const siding::NotPortable& error) {
+    std::printf("late: %s\n", error.what());
+  }
+  return 0;
+}
+
 #ifdef WITH_MAIN
 int main() { return try_pools(); }
 #endif
