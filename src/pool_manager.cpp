@@ -180,6 +180,11 @@ void PoolCore::take_event(std::uint32_t channel) noexcept {
 
 // With the lock, which it lets go of while it asks the zygote.
 void PoolCore::start_worker(Lock& lock) {
+  if (zygote_ != nullptr && !zygote_->alive()) {
+    hear_zygote(lock);  // what it has still said
+    if (zygote_ != nullptr) lose_zygote(lock);
+    return;  // the manager looks again what is wanted
+  }
   --starts_wanted_;
   if (queued_ == 0) return;  // others were faster
   ++starting_;
@@ -193,10 +198,6 @@ void PoolCore::start_worker(Lock& lock) {
   }
   worker->channels_known = known;
   const bool backlog = backlog_;
-  if (zygote_ != nullptr && !zygote_->alive()) {
-    hear_zygote(lock);  // what it has still said
-    if (zygote_ != nullptr) lose_zygote(lock);
-  }
   lock.unlock();
   std::exception_ptr error;
   try {

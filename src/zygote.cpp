@@ -263,9 +263,10 @@ bool Zygote::inherited() const noexcept {
 }
 
 void Zygote::kill() noexcept {
-  // Under valgrind 3.19 there is no handle.
-  if (::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0) < 0) {
-    ::kill(pid_, SIGKILL);
+  if (handle_) {
+    ::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0);
+  } else {
+    ::kill(pid_, SIGKILL);  // under valgrind 3.19
   }
 }
 
