@@ -117,9 +117,12 @@ def subproject(source, compiler, folder):
 
     run(["meson", "install", "-C", folder / "build", "--no-rebuild", "--quiet", "--destdir",
          folder / "installed"])
+    siding = Installed(folder / "installed", source, compiler)
+    flags = ["-l:libsiding.a" if flag == "-lsiding" else flag for flag in siding.flags("--static")]
+    both = siding.build("consumer", "chosen", *flags)
     for path in (folder / "installed").rglob("libsiding.so*"):
         path.unlink()
-    siding = Installed(folder / "installed", source, compiler)
+    expect(run([both]), "static, where both kinds are installed")
     siding.check("static, with pkg-config --static", "consumer", *siding.flags("--static"))
     # What pkg-config is told by a build that makes a static library only.
     run(["meson", "setup", folder / "static", source, "--default-library=static",
