@@ -181,6 +181,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void start_failed(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                     std::exception_ptr error) noexcept;
   void hear_zygote(Lock& lock);
+  void hear_the_last_of_zygote(Lock& lock);
   void lose_zygote(Lock& lock);
   void kill_what_is_due() noexcept;
   void kill_the_mad() noexcept;

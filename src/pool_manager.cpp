@@ -150,14 +150,20 @@ void PoolCore::manage() noexcept {
     for (const std::uint32_t channel : channels) {
       polled.push_back({homes_[channel].event.get(), POLLIN, 0});
     }
+    // Beside its socket, which a forked child of the program may hold open.
+    polled.push_back({zygote_ != nullptr ? zygote_->handle() : -1, POLLIN, 0});
     ::poll(polled.data(), polled.size(), waiting ? 0 : milliseconds_until(deadline));
-    for (std::size_t i = 1; i < polled.size(); ++i) {
+    for (std::size_t i = 1; i <= channels.size(); ++i) {
       if (polled[i].revents != 0) take_event(channels[i - 1]);
     }
     for (const std::uint32_t channel : channels) collect(channel);
     if (polled[0].revents != 0) {
       Lock lock(mutex_);
       hear_zygote(lock);
+    }
+    if (polled.back().revents != 0 && zygote_ != nullptr) {
+      Lock lock(mutex_);
+      hear_the_last_of_zygote(lock);
     }
   }
   Zygote::disconnect(std::move(connection_));
@@ -181,9 +187,7 @@ void PoolCore::take_event(std::uint32_t channel) noexcept {
 // With the lock, which it lets go of while it asks the zygote.
 void PoolCore::start_worker(Lock& lock) {
   if (zygote_ != nullptr && !zygote_->alive()) {
-    hear_zygote(lock);  // what it has still said
-    if (zygote_ != nullptr) lose_zygote(lock);
-    return;  // the manager looks again what is wanted
+    return hear_the_last_of_zygote(lock);  // the manager looks again what is wanted
   }
   --starts_wanted_;
   if (queued_ == 0) return;  // others were faster
@@ -293,6 +297,12 @@ void PoolCore::hear_zygote(Lock& lock) {
       send_death(*worker);
     }
   }
+}
+
+// With the lock. The zygote is gone, and may have said something before.
+void PoolCore::hear_the_last_of_zygote(Lock& lock) {
+  hear_zygote(lock);
+  if (zygote_ != nullptr) lose_zygote(lock);
 }
 
 // With the lock. The zygote was killed. The kernel kills its workers, but none that has changed its

@@ -96,11 +96,12 @@ struct SpawnSettings {
   posix_spawnattr_t attributes;
 };
 
-bool readable(int descriptor, int milliseconds) noexcept {
-  pollfd polled{descriptor, POLLIN, 0};
+// In time, or `other` is; negative ones are not looked at.
+bool readable(int descriptor, int milliseconds, int other = -1) noexcept {
+  pollfd polled[] = {{descriptor, POLLIN, 0}, {other, POLLIN, 0}};
   int ready = 0;
   do {
-    ready = ::poll(&polled, 1, milliseconds);
+    ready = ::poll(polled, 2, milliseconds);
   } while (ready < 0 && errno == EINTR);
   return ready > 0;
 }
@@ -115,7 +116,7 @@ struct Shared {
   int spin_count_memory();
 
   const std::uint32_t forks;
-  Shared* inherited = nullptr;  // the parent's, which stays reachable
+  const Shared* inherited = nullptr;  // the parent's, which stays reachable
   std::mutex mutex;
   std::weak_ptr<Zygote> zygote;  // guarded by mutex
   FileDescriptor spin_memory;    // guarded by mutex
@@ -227,9 +228,12 @@ Zygote::Zygote(int spin_count_memory)
   const ZygoteMessage greeting{ZygoteRequest::hello, 0};
   const int passed[] = {spin_count_memory};
   send_message(socket_.get(), &greeting, sizeof greeting, passed);
-  const bool in_time = readable(socket_.get(), static_cast<int>(zygote_start_limit.count()));
-  const bool answered = in_time && receive_message(socket_.get(), &hello, sizeof hello).size ==
-                                       static_cast<long>(sizeof hello);
+  // The handle too: a child that another thread forks meanwhile may hold the other end of the socket.
+  const bool in_time = readable(socket_.get(), static_cast<int>(zygote_start_limit.count()),
+                                handle_.get());
+  const bool answered =
+      in_time && receive_message(socket_.get(), &hello, sizeof hello, MSG_DONTWAIT).size ==
+                     static_cast<long>(sizeof hello);
   std::string problem;
   if (answered) {
     problem = problem_with(hello);

@@ -43,6 +43,8 @@ class Zygote {
   static void disconnect(FileDescriptor connection) noexcept;
   /// Whether it can still be asked.
   bool alive() const noexcept;
+  /// Can be read when it is gone; negative where the kernel has no such thing.
+  int handle() const noexcept { return handle_.get(); }
   pid_t pid() const noexcept { return pid_; }
 
  private:

@@ -42,7 +42,7 @@ constexpr bool thread_sanitized = __has_feature(thread_sanitizer);
 constexpr bool thread_sanitized = false;
 #endif
 
-enum class Does { wait, start_a_thread, exit, crash, close_files };
+enum class Does { wait, start_a_thread, exit, exit_but_for_a_child, crash, close_files };
 
 constexpr char variable[] = "SIDING_TEST_START";
 
@@ -80,6 +80,15 @@ struct Static {
       case Does::exit:
         arrive(key);
         ::_exit(3);
+      case Does::exit_but_for_a_child: {
+        arrive(key);
+        const int entry = open_end(key, key.entry, key.entry_inode, O_RDONLY);
+        if (::fork() != 0) ::_exit(3);
+        char byte = 0;
+        while (::read(entry, &byte, 1) > 0) {
+        }
+        ::_exit(0);
+      }
       case Does::crash:
         arrive(key);
         ::signal(SIGSEGV, SIG_DFL);
@@ -135,6 +144,8 @@ TEST_SUITE("the start of a zygote") {
       const char* text;
     };
     for (const Row& row : {Row{Does::exit, "before main() it ended with exit status 3."},
+                           // Its socket stays open.
+                           Row{Does::exit_but_for_a_child, "it ended with exit status 3."},
                            Row{Does::crash, "before main() it was killed by SIGSEGV"}}) {
       const Pool pool(1);
       Gate gate;
