@@ -28,8 +28,8 @@
 // loaded and unloaded. A table of their executable segments is kept until one of these counts
 // changes, so a plugin that was reloaded at the same address is never taken for its former self.
 //
-// Workers are copies of the program at its start, so what is loaded later is not there. A module that
-// was loaded at the start is never unloaded, so its base tells it from those.
+// Workers are copies of the program at its start, so what is loaded later is not there. A module
+// that was loaded at the start is never unloaded, so its base tells it from those.
 //
 // The table's mutex is only ever tried: who does not get it walks the modules himself. So a child
 // that was forked while another thread held it cannot hang.
@@ -227,9 +227,9 @@ CodeId code_id_of(const void* address, const std::type_info& function) {
     Dl_info info{};
     ::dladdr(address, &info);
     throw NotPortable(fmt::format(
-        "a function of type {} lives in {}, which was loaded after the program's start: worker processes "
-        "have only what the program is linked with (or LD_PRELOAD). Link it, or call a function of "
-        "the program that loads it itself, in the worker",
+        "a function of type {} lives in {}, which was loaded after the program's start: worker "
+        "processes have only what the program is linked with (or LD_PRELOAD). Link it, or call a "
+        "function of the program that loads it itself, in the worker",
         name_of(function), info.dli_fname != nullptr ? info.dli_fname : "a module"));
   }
   return {found.module, place - found.base};

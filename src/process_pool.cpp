@@ -24,8 +24,8 @@ ProcessPool::ProcessPool(ProcessPoolOptions options) {
   }
   if (options.max_workers > most_workers) {
     throw std::invalid_argument(
-        "ProcessPoolOptions::max_workers must be at most 4096: each worker is a process, and more of "
-        "them than processors do not compute faster");
+        "ProcessPoolOptions::max_workers must be at most 4096: each worker is a process, and more "
+        "of them than processors do not compute faster");
   }
   // In a worker, pools with static storage duration are made too; there they only refuse calls.
   if (!detail::in_zygote()) detail::Zygote::check_available();

@@ -106,8 +106,8 @@ bool readable(int descriptor, int milliseconds, int other = -1) noexcept {
   return ready > 0;
 }
 
-/// What the zygotes of one process share. A forked child makes its own: a thread that the child does
-/// not have may have held the parent's lock, and would hold it for ever.
+/// What the zygotes of one process share. A forked child makes its own: a thread that the child
+/// does not have may have held the parent's lock, and would hold it for ever.
 struct Shared {
   explicit Shared(std::uint32_t generation) : forks(generation) {}
 
@@ -200,8 +200,7 @@ std::shared_ptr<Zygote> Zygote::get() {
   return found;
 }
 
-Zygote::Zygote(int spin_count_memory)
-    : forks_(fork_generation.load(std::memory_order_relaxed)) {
+Zygote::Zygote(int spin_count_memory) : forks_(fork_generation.load(std::memory_order_relaxed)) {
   auto [ours, theirs] = socket_pair();
   // dup2 of a descriptor to itself would leave it close-on-exec.
   if (theirs.get() == socket_number) theirs = FileDescriptor(::dup(theirs.get()));
@@ -228,9 +227,9 @@ Zygote::Zygote(int spin_count_memory)
   const ZygoteMessage greeting{ZygoteRequest::hello, 0};
   const int passed[] = {spin_count_memory};
   send_message(socket_.get(), &greeting, sizeof greeting, passed);
-  // The handle too: a child that another thread forks meanwhile may hold the other end of the socket.
-  const bool in_time = readable(socket_.get(), static_cast<int>(zygote_start_limit.count()),
-                                handle_.get());
+  // The handle too: a child that another thread forks meanwhile may hold the socket's other end.
+  const bool in_time =
+      readable(socket_.get(), static_cast<int>(zygote_start_limit.count()), handle_.get());
   const bool answered =
       in_time && receive_message(socket_.get(), &hello, sizeof hello, MSG_DONTWAIT).size ==
                      static_cast<long>(sizeof hello);
@@ -251,9 +250,9 @@ Zygote::Zygote(int spin_count_memory)
               "object close files that it has not opened?";
   } else if (!answered) {
     problem = fmt::format(
-        "before main() it {}. Does a constructor of a static object end the program? Did the dynamic "
-        "loader not find a library, as with a relative LD_LIBRARY_PATH after chdir()? Then make it "
-        "absolute. Was the program started through ld-linux.so by hand? Then start it itself",
+        "before main() it {}. Does a constructor of a static object end the program? Did the "
+        "dynamic loader not find a library, as with a relative LD_LIBRARY_PATH after chdir()? Then "
+        "make it absolute. Was the program started through ld-linux.so by hand? Then start it itself",
         status.has_value() ? text_of_status(*status) : "ended");
   }
   throw ProcessPoolUnavailable(

@@ -59,8 +59,8 @@ struct ProcessPoolOptions {
 ///   gone, no child process is left. A program that is killed takes its workers with it.
 class SIDING_EXPORT ProcessPool final : public Executor {
  public:
-  /// Throws: std::invalid_argument if `max_workers` is 0 or above 4096; ProcessPoolUnavailable if the program
-  ///   lacks the hook. Starts no process.
+  /// Throws: std::invalid_argument if `max_workers` is 0 or above 4096; ProcessPoolUnavailable if
+  ///   the program lacks the hook. Starts no process.
   explicit ProcessPool(ProcessPoolOptions options = {});
   ~ProcessPool() override;
 
@@ -88,8 +88,9 @@ class SIDING_EXPORT ProcessPool final : public Executor {
     return Executor::map(options, std::forward<F>(fn), std::forward<R>(inputs)...);
   }
 
-  /// Throws: NotPortable; ShutdownError; BrokenExecutor; ProcessPoolUnavailable in a worker;
-  ///   std::system_error if the pool's own thread cannot be started.
+  /// Throws: NotPortable; ShutdownError; BrokenExecutor; ProcessPoolUnavailable in a worker, in a
+  ///   child of fork(), or once the program could not be started again; std::system_error if the
+  ///   pool's own thread cannot be started.
   void enqueue(Job job) override;
   Job withdraw(Job::Id job) noexcept override;
   /// Throws: InvalidStateError in a done-callback that the pool itself runs, unless `wait` is false.

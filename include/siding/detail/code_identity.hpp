@@ -20,8 +20,8 @@ struct CodeId {
 /// The identity of the function at `address`, which is of type `function`.
 ///
 /// Throws: NotPortable if no executable segment of a loaded module holds it, as with code that was
-///   generated at run time; or if its module was loaded after the program's start, so that no worker
-///   has it.
+///   generated at run time; or if its module was loaded after the program's start, so that no
+///   worker has it.
 /// Thread safety: any thread; does not block on other callers.
 /// Complexity: less than 0.1 us while no module is loaded or unloaded, and then without an allocation.
 SIDING_EXPORT CodeId code_id_of(const void* address, const std::type_info& function = typeid(void));
