@@ -255,18 +255,23 @@ TEST_SUITE("ProcessPool and death") {
     return count;
   }
 
-  TEST_CASE("a pool that ends leaves nothing in the zygote while a forked child lives on") {
+  TEST_CASE("pools that end leave nothing in the zygote while a forked child lives on") {
     const KeptForGood kept;
     siding::ProcessPool lasting{{.max_workers = 1}};
     const int zygote = value_of(lasting.submit(parent_pid));
+    // Some of a worker that was just made may be among them: fewer than there are pools.
     const std::size_t before = count_descriptors_of(zygote);
-    auto pool = std::make_unique<siding::ProcessPool>(siding::ProcessPoolOptions{.max_workers = 1});
-    value_of(pool->submit(square, 7));
+    std::vector<std::unique_ptr<siding::ProcessPool>> pools;
+    for (int i = 0; i < 10; ++i) {
+      pools.push_back(
+          std::make_unique<siding::ProcessPool>(siding::ProcessPoolOptions{.max_workers = 1}));
+      value_of(pools.back()->submit(square, i));
+    }
     Holder child;
 
-    pool.reset();
+    pools.clear();
 
-    CHECK(becomes_true([&] { return count_descriptors_of(zygote) == before; },
+    CHECK(becomes_true([&] { return count_descriptors_of(zygote) <= before; },
                        std::chrono::seconds(2 * slowness)));
     CHECK(child.end() == 0);
   }
