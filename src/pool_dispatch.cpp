@@ -368,7 +368,7 @@ bool PoolCore::try_recall(PoolWorker& worker, std::uint32_t slot) noexcept {
 void PoolCore::take_out(PoolWorker& worker, std::uint32_t slot) noexcept {
   unreserve(worker, slot);
   update_backlog();
-  if (worker.unfinished() != 0 || surplus_ == 0) return;
+  if (worker.outstanding != 0 || surplus_ == 0) return;
   // Calls that were sent ahead to others could go to this one. Awake, it will say so before it
   // sleeps. seq_cst: pairs with the worker's fence between `asleep` and its look at `backlog`.
   full_fence();
