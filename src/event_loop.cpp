@@ -59,6 +59,14 @@ LoopCounters EventLoop::counters() const noexcept { return loop_->counters(); }
 
 detail::Scheduler& EventLoop::scheduler() const noexcept { return *loop_; }
 
+bool EventLoop::remove_signal_handler(int signal) {
+  return detail::remove_signal_handler(open_here("remove_signal_handler"), signal);
+}
+
+bool EventLoop::has_signal_handler(int signal) const {
+  return detail::has_signal_handler(*loop_, signal);
+}
+
 detail::Scheduler& EventLoop::open(std::string_view what) const {
   loop_->check_open(what);
   return *loop_;

@@ -3,6 +3,7 @@
 
 #include "live_rings.hpp"
 #include "loop.hpp"
+#include "signal_source.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -94,7 +95,13 @@ void InterruptWatch::begin(std::function<void(int)> on_interrupt) {
 }
 
 void InterruptWatch::end() noexcept {
-  if (active_) ::sigaction(SIGINT, &before_, nullptr);
+  // Unless somebody has put a handler of his own there since, such as add_signal_handler().
+  struct sigaction now {};
+  if (active_ && ::sigaction(SIGINT, nullptr, &now) == 0 && now.sa_handler == on_sigint) {
+    ::sigaction(SIGINT, &before_, nullptr);
+  } else if (active_) {
+    replace_saved_action(SIGINT, on_sigint, before_);
+  }
   active_ = false;
   on_interrupt_ = nullptr;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "loop.hpp"
 
+#include "signal_source.hpp"
+
 #include <siding/detail/error_report.hpp>
 #include <siding/detail/task_context.hpp>
 #include <siding/error.hpp>

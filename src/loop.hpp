@@ -24,6 +24,8 @@ class Executor;
 
 namespace detail {
 
+class SignalSource;
+
 /// Throws std::logic_error if this thread is running a loop: another one cannot run inside it.
 void check_no_loop_runs(std::string_view what);
 
@@ -66,6 +68,7 @@ class Loop final : public Scheduler {
   std::function<void(const ErrorReport&)> exception_handler;
   std::shared_ptr<Executor> default_executor;
   std::shared_ptr<Executor> default_process_pool;
+  std::shared_ptr<SignalSource> signals;  // made with the first handler
   bool default_executor_ended = false;
 
  private:

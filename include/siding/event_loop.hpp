@@ -3,6 +3,7 @@
 
 #include <siding/create_task.hpp>
 #include <siding/detail/scheduled_call.hpp>
+#include <siding/detail/signal_handler.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error_report.hpp>
 #include <siding/export.hpp>
@@ -106,6 +107,30 @@ class SIDING_EXPORT EventLoop {
   void call_soon_threadsafe(Fn fn) {
     detail::post_call<Fn>(open("call_soon_threadsafe"), std::move(fn));
   }
+
+  /// Calls `fn` on the loop's thread when `signal` has been raised, as an ordinary callback, which may
+  /// do anything. A signal that is raised again before the loop came to it is told once.
+  ///
+  /// The signal belongs to this loop until the handler is removed or the loop is closed; then it does
+  /// again what it did before. While the loop does not run, it waits. A forked child that is still
+  /// inside the run gets what the signal does by default.
+  ///
+  /// Parameters:
+  ///   signal  its number; a handler of this loop that it has already is replaced.
+  ///   fn      called with the context variables of this call.
+  /// Throws: std::invalid_argument where there is no such signal, or where it cannot be handled so:
+  ///   SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL; std::logic_error if another loop has it, or
+  ///   while the loop runs on another thread; LoopClosed; std::system_error without a descriptor.
+  /// SIGINT: a handler takes it away from `run()`, which then cancels nothing.
+  /// Source: asyncio's `add_signal_handler`, there only for the main thread's loop.
+  template <std::invocable Fn>
+  void add_signal_handler(int signal, Fn fn) {
+    detail::add_signal_handler(open_here("add_signal_handler"), signal,
+                               std::make_shared<detail::SignalFunction<Fn>>(std::move(fn)));
+  }
+  /// False if this loop has no handler for it.
+  bool remove_signal_handler(int signal);
+  [[nodiscard]] bool has_signal_handler(int signal) const;
 
   /// Starts a task on this loop, also before it runs. See `siding::create_task`.
   template <class T>

@@ -18,6 +18,7 @@
 #include <siding/io_uring_unavailable.hpp>
 #include <siding/job.hpp>
 #include <siding/log.hpp>
+#include <siding/next_signal.hpp>
 #include <siding/offload.hpp>
 #include <siding/outcome.hpp>
 #include <siding/process_pool.hpp>

@@ -39,14 +39,15 @@ LAYERS = [
          "detail/call_state", "detail/scheduled_call", "detail/error_report", "error_report"),
         ("create_task", "detail/body", "detail/task_state", "detail/task_op",
          "detail/promise_state", "detail/future_kinds", "detail/multi_wait",
-         "detail/timeout_scope", "detail/started", "detail/group_member"),
+         "detail/timeout_scope", "detail/started", "detail/group_member",
+         "detail/signal_handler"),
     ]),
     ("3 interface", "free", [
         ("job", "executor"),
         ("detail/submit", "detail/map_range"),
     ]),
     ("4 engines", "parts", [
-        ("event_loop", "loop", "ring", "uring_abi", "wakeup", "kernel_features",
+        ("event_loop", "loop", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
          "testing/virtual_clock"),
         ("thread_pool",),
         ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager",
@@ -57,7 +58,7 @@ LAYERS = [
     ("5 bridges and operations", "parts", [
         ("offload", "detail/offload_awaiter", "detail/abandon_awaiter"),
         ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather", "outcome"),
-        ("wait",), ("wait_for",), ("shield",), ("with_cleanup",),
+        ("wait",), ("wait_for",), ("shield",), ("with_cleanup",), ("next_signal",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
     ("6 umbrella", "free", [
