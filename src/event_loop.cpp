@@ -6,10 +6,7 @@
 #include <siding/error.hpp>
 #include <siding/executor.hpp>
 
-#include <fmt/format.h>
-
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -74,10 +71,7 @@ detail::Scheduler& EventLoop::open(std::string_view what) const {
 
 detail::Scheduler& EventLoop::open_here(std::string_view what) const {
   loop_->check_open(what);
-  if (loop_->running() && detail::current_scheduler != loop_.get()) {
-    throw std::logic_error(fmt::format(
-        "{}: this event loop is running on another thread; use call_soon_threadsafe() there", what));
-  }
+  loop_->check_thread(what);
   return *loop_;
 }
 

@@ -97,6 +97,13 @@ void Loop::check_open(std::string_view what) const {
   }
 }
 
+void Loop::check_thread(std::string_view what) const {
+  if (running() && current_scheduler != this) {
+    throw std::logic_error(fmt::format(
+        "{}: this event loop is running on another thread; use call_soon_threadsafe() there", what));
+  }
+}
+
 void check_no_loop_runs(std::string_view what) {
   if (current_scheduler != nullptr) {
     throw std::logic_error(fmt::format(

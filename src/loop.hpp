@@ -41,6 +41,7 @@ class Loop final : public Scheduler {
   }
   void report(const ErrorReport& report) noexcept override;
   void check_open(std::string_view what) const override;
+  void check_thread(std::string_view what) const override;
   void refuse_arrivals() noexcept override;
   void add_source(std::shared_ptr<CompletionSource> source) override;
 

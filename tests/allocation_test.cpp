@@ -4,11 +4,16 @@
 // This program replaces the global operator new. Under a sanitizer that would hide errors from it,
 // and the library recycles nothing there, so the counts of allocations are skipped.
 
+#include <siding/barrier.hpp>
+#include <siding/condition.hpp>
 #include <siding/create_task.hpp>
 #include <siding/detail/sanitizers.hpp>
+#include <siding/event.hpp>
 #include <siding/event_loop.hpp>
+#include <siding/mutex.hpp>
 #include <siding/offload.hpp>
 #include <siding/run_in_executor.hpp>
+#include <siding/semaphore.hpp>
 #include <siding/sleep.hpp>
 #include <siding/thread_pool.hpp>
 #include <siding/to_thread.hpp>
@@ -236,6 +241,69 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
       CHECK(yielded == 0);
       const auto slept = co_await allocations_of([]() -> Task<> { co_await siding::sleep(1us); });
       CHECK(slept == 0);
+    });
+  }
+
+  TEST_CASE("mutex, semaphore, event, barrier, condition: none, whether they wait or not") {
+    EventLoop loop;
+    loop.run_until_complete([]() -> Task<> {
+      siding::Mutex mutex;
+      const auto locks = [&]() -> Task<> { const auto guard = co_await mutex.lock(); };
+      const auto locked = co_await allocations_of(locks);
+      CHECK(locked == 0);
+      const auto contended = co_await allocations_of([&]() -> Task<> {
+        auto guard = co_await mutex.lock();
+        const Future<> waits = create_task(locks());
+        co_await siding::yield();
+        guard.release();
+        co_await waits;
+      });
+      CHECK(contended == 0);
+
+      siding::Semaphore semaphore(1);
+      const auto acquires = [&]() -> Task<> { const auto permit = co_await semaphore.acquire(); };
+      const auto acquired = co_await allocations_of([&]() -> Task<> {
+        auto permit = co_await semaphore.acquire();
+        const Future<> waits = create_task(acquires());
+        co_await siding::yield();
+        permit.release();
+        co_await waits;
+      });
+      CHECK(acquired == 0);
+
+      siding::Event event;
+      siding::Barrier barrier(2);
+      const auto meets = [&]() -> Task<> {
+        co_await event.wait();
+        co_await barrier.wait();
+      };
+      const auto met = co_await allocations_of([&]() -> Task<> {
+        event.clear();
+        const Future<> waits = create_task(meets());
+        co_await siding::yield();
+        event.set();
+        co_await barrier.wait();
+        co_await waits;
+      });
+      CHECK(met == 0);
+
+      siding::Condition condition;
+      bool told = false;
+      const auto listens = [&]() -> Task<> {
+        const auto guard = co_await condition.lock();
+        co_await condition.wait([&] { return told; });
+      };
+      const auto notified = co_await allocations_of([&]() -> Task<> {
+        told = false;
+        const Future<> waits = create_task(listens());
+        co_await siding::yield();
+        auto guard = co_await condition.lock();
+        told = true;
+        condition.notify();
+        guard.release();
+        co_await waits;
+      });
+      CHECK(notified == 0);
     });
   }
 }

@@ -113,6 +113,34 @@ class SIDING_EXPORT WouldBlockLoop : public std::logic_error {
   ~WouldBlockLoop() override;
 };
 
+/// A `Barrier` was reset or aborted while the task waited, or is broken.
+class SIDING_EXPORT BrokenBarrier : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~BrokenBarrier() override;
+};
+
+/// A queue has no room for what was put without waiting.
+class SIDING_EXPORT QueueFull : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~QueueFull() override;
+};
+
+/// A queue has nothing for who would not wait.
+class SIDING_EXPORT QueueEmpty : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~QueueEmpty() override;
+};
+
+/// A queue was shut down: it takes nothing any more, or has nothing left to give.
+class SIDING_EXPORT QueueShutDown : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~QueueShutDown() override;
+};
+
 /// A value could not be written for another process, or what came from one could not be read.
 class SIDING_EXPORT SerializationError : public std::runtime_error {
  public:

@@ -4,12 +4,15 @@
 // Everything that siding offers. Each header can also be included alone.
 
 #include <siding/awaitable.hpp>
+#include <siding/barrier.hpp>
 #include <siding/call_options.hpp>
 #include <siding/cancellation.hpp>
 #include <siding/context_var.hpp>
+#include <siding/condition.hpp>
 #include <siding/create_task.hpp>
 #include <siding/error.hpp>
 #include <siding/error_report.hpp>
+#include <siding/event.hpp>
 #include <siding/event_loop.hpp>
 #include <siding/exception_group.hpp>
 #include <siding/executor.hpp>
@@ -19,6 +22,7 @@
 #include <siding/job.hpp>
 #include <siding/log.hpp>
 #include <siding/next_signal.hpp>
+#include <siding/mutex.hpp>
 #include <siding/offload.hpp>
 #include <siding/outcome.hpp>
 #include <siding/process_pool.hpp>
@@ -27,6 +31,7 @@
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>
 #include <siding/shield.hpp>
+#include <siding/semaphore.hpp>
 #include <siding/sleep.hpp>
 #include <siding/take.hpp>
 #include <siding/task.hpp>

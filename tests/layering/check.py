@@ -30,7 +30,8 @@ LAYERS = [
          "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
          "detail/wire_refusal", "detail/wire_stream", "detail/wire_traits",
          "detail/wire_values"),
-        ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard"),
+        ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard",
+         "detail/waiter_list"),
     ]),
     ("2 coroutine types", "free", [
         ("task", "future", "promise", "exception_group"),
@@ -59,6 +60,8 @@ LAYERS = [
         ("offload", "detail/offload_awaiter", "detail/abandon_awaiter"),
         ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather", "outcome"),
         ("wait",), ("wait_for",), ("shield",), ("with_cleanup",), ("next_signal",),
+        ("mutex", "condition"), ("event",), ("semaphore",), ("barrier",),
+        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather",), ("wait",), ("wait_for",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
     ("6 umbrella", "free", [

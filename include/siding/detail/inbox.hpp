@@ -83,6 +83,9 @@ class SIDING_EXPORT Inbox {
   /// Whether the commitment to sleep still stands: no producer has ended it.
   bool is_asleep() const noexcept { return head_.load(std::memory_order_relaxed) == asleep(); }
 
+  /// Whether pushes are refused. Any thread.
+  bool is_closed() const noexcept { return head_.load(std::memory_order_relaxed) == closed(); }
+
   int event_fd() const noexcept { return event_fd_; }
 
   /// Sleeps until a push, without a ring; for a loop that is being closed.

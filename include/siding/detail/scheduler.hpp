@@ -65,6 +65,8 @@ struct Scheduler {
   virtual void report(const ErrorReport& report) noexcept = 0;
   /// Throws LoopClosed, or std::logic_error in a forked child. Any thread.
   virtual void check_open(std::string_view what) const = 0;
+  /// Throws std::logic_error if the loop is running on another thread.
+  virtual void check_thread(std::string_view what) const = 0;
   /// While a loop is closed: refuses everything that is ready or arrives, blocking until something
   /// has. For destructors of awaiters whose node is on its way.
   virtual void refuse_arrivals() noexcept = 0;
