@@ -12,6 +12,7 @@
 #include <siding/event_loop.hpp>
 #include <siding/mutex.hpp>
 #include <siding/offload.hpp>
+#include <siding/queue.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/semaphore.hpp>
 #include <siding/sleep.hpp>
@@ -304,6 +305,45 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
         co_await waits;
       });
       CHECK(notified == 0);
+    });
+  }
+
+  TEST_CASE("queues: none, once they have grown") {
+    EventLoop loop;
+    loop.run_until_complete([]() -> Task<> {
+      const auto passes = [](auto& queue) -> Task<std::uint64_t> {
+        return allocations_of([&queue]() -> Task<> {
+          for (int i = 0; i < 10; ++i)
+            co_await queue.put(i);
+          for (int i = 0; i < 10; ++i)
+            co_await queue.get();
+        });
+      };
+      siding::Queue<int> queue;
+      siding::LifoQueue<int> lifo;
+      siding::PriorityQueue<int> priority;
+      const auto first_in = co_await passes(queue);
+      CHECK(first_in == 0);
+      const auto last_in = co_await passes(lifo);
+      CHECK(last_in == 0);
+      const auto least = co_await passes(priority);
+      CHECK(least == 0);
+
+      siding::Queue<int> narrow(1);
+      const auto puts = [&]() -> Task<> {
+        for (int i = 0; i < 10; ++i)
+          co_await narrow.put(i);
+      };
+      const auto waited = co_await allocations_of([&]() -> Task<> {
+        const Future<> putter = create_task(puts());
+        for (int i = 0; i < 10; ++i) {
+          co_await narrow.get();
+          narrow.task_done();
+        }
+        co_await narrow.join();
+        co_await putter;
+      });
+      CHECK(waited == 0);
     });
   }
 }

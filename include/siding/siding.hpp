@@ -27,6 +27,7 @@
 #include <siding/outcome.hpp>
 #include <siding/process_pool.hpp>
 #include <siding/promise.hpp>
+#include <siding/queue.hpp>
 #include <siding/register_error.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>

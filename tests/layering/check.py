@@ -61,6 +61,7 @@ LAYERS = [
         ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather", "outcome"),
         ("wait",), ("wait_for",), ("shield",), ("with_cleanup",), ("next_signal",),
         ("mutex", "condition"), ("event",), ("semaphore",), ("barrier",),
+        ("queue", "detail/queue_core", "detail/queue_stores"),
         ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather",), ("wait",), ("wait_for",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
