@@ -69,7 +69,7 @@ Task<await_result_t<A>> wait_for_task(A awaitable, Limit limit) {
 ///   limit      none just awaits. Zero or less gives the result of a future that is done, else times
 ///              out without starting what has not started.
 /// Returns: what the awaitable gives. A value that arrives in the same iteration as the timeout is
-///   returned.
+///   returned; a lock, a permit or an item of a queue goes to the next who waits for it instead.
 /// Throws: TimeoutError; what the awaitable throws, also in answer to its cancellation.
 /// Thread safety: await on a loop's thread.
 /// Cancellation: cancels the awaitable, waits until it has ended, throws Cancelled.
