@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+#include <stdexcept>
+
 namespace siding {
 
 Executor::~Executor() = default;
@@ -57,6 +60,37 @@ void enqueue_node(Executor& executor, JobNode& node) {
               std::current_exception(), {});
   }
   if (scope.dropped()) node.fail(broken_promise());
+}
+
+void check_map_options(const MapOptions& options) {
+  // What was negative has become very large.
+  if (options.chunk < 1 || options.chunk > std::numeric_limits<std::size_t>::max() / 2) {
+    throw std::invalid_argument(
+        "MapOptions::chunk must be at least 1: it is how many inputs go to a worker as one call");
+  }
+}
+
+void throw_map_late() {
+  throw TimeoutError(
+      "no more results came within the limit of map(); the calls go on until the range is "
+      "destroyed");
+}
+
+void throw_map_taken() {
+  throw InvalidStateError(
+      "this result of map() was taken before: read each step once, and keep the value");
+}
+
+void throw_inputs_not_kept() {
+  throw std::invalid_argument(
+      "map() with a buffer reads its inputs later, and this kind of range cannot be kept: pass a "
+      "named range that outlives the results, or a view");
+}
+
+void check_chunk(std::size_t results, std::size_t expected) {
+  if (results == expected) return;
+  throw SerializationError(fmt::format(
+      "a chunk of map() came back with {} results instead of {}", results, expected));
 }
 
 }  // namespace detail

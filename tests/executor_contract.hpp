@@ -21,7 +21,8 @@
 #include "support/limits.hpp"
 
 // What every executor must do: cases over a factory. This header has those about calls,
-// executor_shutdown_contract.hpp those about cancelling and the end.
+// executor_map_contract.hpp those about map(), executor_shutdown_contract.hpp those about cancelling
+// and the end.
 
 namespace siding_test {
 
@@ -33,14 +34,6 @@ inline int square(int n) { return n * n; }
 inline int square_slowly(int n) {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   return n * n;
-}
-inline int divide(int a, int b) {
-  if (b == 0) throw std::domain_error("division by zero");
-  return a / b;
-}
-inline int arrive_with(GateKey key, int value) {
-  arrive(key);
-  return value;
 }
 inline void pass_and_arrive(GateKey gate, GateKey counter) {
   pass(gate);
@@ -166,135 +159,6 @@ TEST_CASE_TEMPLATE_DEFINE(
       CHECK(count_threads() == threads);
     }
   });
-}
-
-// EX-004, EX-005
-TEST_CASE_TEMPLATE_DEFINE("map gives results in the order of its inputs, up to the shortest", F,
-                          contract_map) {
-  const Subject<F> executor(3);
-  const std::vector numbers{3, 2, 1};
-  const std::vector two{10, 20};
-
-  std::vector<int> squares;
-  for (int value : executor->map(square, numbers))
-    squares.push_back(value);
-  std::vector<int> sums;
-  for (int value : executor->map(add, numbers, two))
-    sums.push_back(value);
-
-  CHECK(squares == std::vector{9, 4, 1});
-  CHECK(sums == std::vector{13, 22});
-}
-
-// EX-004
-TEST_CASE_TEMPLATE_DEFINE("map keeps the order where the last call ends first", F,
-                          contract_map_order) {
-  const Subject<F> executor(3);
-  std::vector<Gate> gates(3);
-  std::vector<GateKey> keys;
-  for (const Gate& gate : gates)
-    keys.push_back(gate.key());
-  Gate ended;
-  const auto call = [](GateKey gate, GateKey end, int value) {
-    pass(gate);
-    arrive(end);
-    return value;
-  };
-
-  auto results = executor->map(call, keys, std::vector(3, ended.key()), std::vector{3, 2, 1});
-  for (int last = 3; last > 0; --last) {
-    gates[static_cast<std::size_t>(last - 1)].open();
-    ended.wait_for_arrivals(4 - last);
-  }
-  std::vector<int> values;
-  for (int value : results)
-    values.push_back(value);
-
-  CHECK(values == std::vector{3, 2, 1});
-}
-
-// EX-006
-TEST_CASE_TEMPLATE_DEFINE("an error in one call of a map comes up exactly at its place", F,
-                          contract_map_error) {
-  const Subject<F> executor(3);
-
-  auto results = executor->map(divide, std::vector{6, 6, 6, 6}, std::vector{2, 3, 0, 6});
-  auto step = results.begin();
-
-  CHECK(*step == 3);
-  CHECK(*++step == 2);
-  CHECK_THROWS_WITH_AS(*++step, "division by zero", std::domain_error);
-  CHECK(*++step == 1);
-  CHECK(++step == results.end());
-}
-
-// EX-007
-TEST_CASE_TEMPLATE_DEFINE("leaving a map half-way cancels the calls that have not started", F,
-                          contract_map_abandoned) {
-  const Subject<F> executor(1);
-  Gate gate;
-  Gate started;
-  const auto call = [](GateKey counter, GateKey door, int n) {
-    arrive(counter);
-    if (n == 1) throw std::runtime_error("1");
-    if (n == 2) pass(door);
-    return n;
-  };
-  std::vector<int> numbers(10);
-  std::iota(numbers.begin(), numbers.end(), 0);
-
-  {
-    auto results =
-        executor->map(call, std::vector(10, started.key()), std::vector(10, gate.key()), numbers);
-    auto step = results.begin();
-    CHECK(*step == 0);
-    CHECK_THROWS_AS(*++step, std::runtime_error);
-    gate.wait_for_arrivals(1);
-  }
-  gate.open();
-  executor->shutdown();
-
-  CHECK(started.arrivals() == 3);
-}
-
-// EX-008
-TEST_CASE_TEMPLATE_DEFINE("the limit of a map counts from the call, and the late step throws", F,
-                          contract_map_timeout) {
-  const Subject<F> executor(1);
-  Gate gate;
-  const auto call = [](GateKey door, int n) {
-    if (n == 2) pass(door);
-    return n;
-  };
-  constexpr auto limit = std::chrono::milliseconds(200) * slowness;
-
-  const auto start = siding::Clock::now();
-  auto results =
-      executor->map({.timeout = limit}, call, std::vector(3, gate.key()), std::vector{0, 1, 2});
-  gate.wait_for_arrivals(1);
-  auto step = results.begin();
-  CHECK(*step == 0);
-  CHECK(*++step == 1);
-  std::this_thread::sleep_until(start + limit / 2);
-  const auto before = siding::Clock::now();
-  CHECK_THROWS_AS(*++step, siding::TimeoutError);
-  const auto after = siding::Clock::now();
-
-  CHECK(after - start >= limit);
-  CHECK(after - before < limit);
-}
-
-// EX-009
-TEST_CASE_TEMPLATE_DEFINE("map submits everything at once, also if no result is ever read", F,
-                          contract_map_eager) {
-  const Subject<F> executor(2);
-  Gate counter;
-
-  const auto results =
-      executor->map(arrive_with, std::vector(10, counter.key()), std::vector(10, 0));
-  executor->shutdown();
-
-  CHECK(counter.arrivals() == 10);
 }
 
 // EX-019

@@ -5,6 +5,7 @@
 #include <siding/time.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <string_view>
 #include <type_traits>
 
@@ -23,6 +24,12 @@ struct CallOptions {
 /// Settings of `Executor::map`.
 struct MapOptions {
   Limit timeout{};  ///< for all results, counted from the call to `map`
+  /// How many calls may be under way or unread at most; each that is taken makes room for the next.
+  /// 0: no limit, all are submitted at once.
+  std::size_t buffer = 0;
+  /// How many inputs go to a worker as one call, at least 1: saves the way there for small calls.
+  std::size_t chunk = 1;
+  bool unordered = false;  ///< results in the order of completion
 };
 
 static_assert(std::is_trivially_destructible_v<CallOptions> &&

@@ -69,10 +69,22 @@ class SIDING_EXPORT Executor {
   /// Submits `fn` for each element of the inputs (of several, up to the shortest) at once, and gives
   /// the results in input order.
   ///
+  /// Parameters:
+  ///   options  a limit of time; with `buffer`, calls are submitted only as results are taken, so
+  ///            that inputs may be endless; with `chunk`, several inputs go to a worker as one call,
+  ///            and the answer is the same; with `unordered`, results come as they complete.
+  ///   fn       copied for each call.
+  ///   inputs   read at the call. With a buffer the rest is read later: a range given by name has to
+  ///            outlive the results; a temporary one is moved in, and a view copied.
   /// Returns: an input range. A step blocks until its result is there and throws what its call
-  ///   threw. Destroying the range cancels the calls that have not started.
-  /// Throws: TimeoutError from the step that is late, counted from the call to `map`;
-  ///   WouldBlockLoop from a step that would have to wait on a loop's thread.
+  ///   threw; the other steps are as they were. Of a chunk that is lost with its process each step
+  ///   throws. Destroying the range cancels the calls that have not started.
+  /// Throws: std::invalid_argument for a chunk of 0, or a range that cannot be kept for later.
+  ///   TimeoutError from the step that is late, counted from the call to `map`; it may be read
+  ///   again. WouldBlockLoop from a step that would have to wait on a loop's thread. What the
+  ///   executor refuses with, or the inputs throw: at once, and with a buffer from a step of its own
+  ///   after those of the calls before.
+  /// Lifetime: with a buffer the executor has to outlive the range.
   template <class F, std::ranges::input_range... R>
     requires(!detail::options<F> && sizeof...(R) > 0)
   detail::MapRange<detail::map_result_t<F, R...>> map(F&& fn, R&&... inputs) {

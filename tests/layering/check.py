@@ -42,10 +42,12 @@ LAYERS = [
          "detail/promise_state", "detail/future_kinds", "detail/multi_wait",
          "detail/timeout_scope", "detail/started", "detail/group_member",
          "detail/signal_handler"),
+         "detail/promise_state", "detail/future_kinds", "detail/multi_wait", "detail/completions",
+         "detail/timeout_scope"),
     ]),
     ("3 interface", "free", [
         ("job", "executor"),
-        ("detail/submit", "detail/map_range"),
+        ("detail/submit", "detail/map_range", "detail/map_calls", "detail/map_chunk"),
     ]),
     ("4 engines", "parts", [
         ("event_loop", "loop", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
