@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <siding/wait.hpp>
 
+#include <siding/detail/completions.hpp>
 #include <siding/error.hpp>
 
+#include <cstddef>
+#include <optional>
 #include <stdexcept>
+#include <vector>
 
 namespace siding::detail {
 
@@ -29,6 +33,17 @@ MultiWait::Until until(ReturnWhen return_when) noexcept {
       break;
   }
   return MultiWait::Until::all;
+}
+
+void wait_blocking(const std::vector<AnyFuture>& futures, const WaitOptions& options) {
+  const std::optional<TimePoint> until = deadline(Clock::now(), options.timeout);
+  Completions completions(futures.size());
+  for (std::size_t i = 0; i < futures.size(); ++i) {
+    completions.watch(*FutureAccess::state(futures[i]), i);
+  }
+  const bool first = options.return_when == ReturnWhen::first_completed;
+  const bool or_error = options.return_when == ReturnWhen::first_exception;
+  completions.block(first ? 1 : futures.size(), or_error, until, "wait()");
 }
 
 }  // namespace siding::detail

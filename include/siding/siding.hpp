@@ -3,6 +3,7 @@
 
 // Everything that siding offers. Each header can also be included alone.
 
+#include <siding/as_completed.hpp>
 #include <siding/awaitable.hpp>
 #include <siding/barrier.hpp>
 #include <siding/call_options.hpp>

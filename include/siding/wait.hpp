@@ -44,6 +44,18 @@ namespace detail {
 SIDING_EXPORT void check_something_to_wait_for(std::size_t count);
 [[noreturn]] SIDING_EXPORT void throw_waited_twice();
 SIDING_EXPORT MultiWait::Until until(ReturnWhen return_when) noexcept;
+/// Blocks a plain thread until they are as `options` say. Throws WouldBlockLoop.
+SIDING_EXPORT void wait_blocking(const std::vector<AnyFuture>& futures, const WaitOptions& options);
+
+/// Both parts of `futures`, as they are now.
+template <class F>
+WaitResult<F> parted(std::vector<F>& futures) {
+  WaitResult<F> result;
+  for (F& future : futures) {
+    (future.done() ? result.done : result.pending).push_back(std::move(future));
+  }
+  return result;
+}
 
 template <class F>
 class WaitAwaiter {
@@ -60,11 +72,7 @@ class WaitAwaiter {
   }
   WaitResult<F> await_resume() {
     wait_.await_resume();
-    WaitResult<F> result;
-    for (F& future : futures_) {
-      (future.done() ? result.done : result.pending).push_back(std::move(future));
-    }
-    return result;
+    return parted(futures_);
   }
 
  private:
@@ -76,7 +84,7 @@ class WaitAwaiter {
 
 /// What `wait` returns. One-shot; keeps handles, so the range it was made from may go.
 template <class F>
-class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
+class [[nodiscard("nothing happens until this is awaited, or got on a plain thread")]] WaitOp {
  public:
   using value_type = WaitResult<F>;
 
@@ -97,12 +105,24 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
     return {futures_, options_};
   }
 
+  /// The same, but blocks the calling thread, which runs no loop.
+  /// Throws: WouldBlockLoop on the thread of a running loop, unless there is nothing to wait for;
+  ///   InvalidStateError the second time.
+  WaitResult<F> get() && {
+    if (futures_.empty()) detail::throw_waited_twice();
+    std::vector<F> futures = std::exchange(futures_, {});
+    detail::wait_blocking(std::vector<AnyFuture>(futures.begin(), futures.end()), options_);
+    return detail::parted(futures);
+  }
+
  private:
   std::vector<F> futures_;
   WaitOptions options_;
 };
 
-/// Awaits several futures, and tells which are done. Their errors stay in them.
+/// Waits for several futures, and tells which are done. Their errors stay in them.
+///
+/// `co_await wait(...)` on a loop, `wait(...).get()` on a plain thread.
 ///
 /// Parameters:
 ///   futures  a range of futures, or the futures one by one (they may have different types; then the
@@ -111,8 +131,8 @@ class [[nodiscard("nothing happens until this is awaited")]] WaitOp {
 /// Returns: `done` and `pending`, each in the order given. A timeout is no error, and nothing is
 ///   cancelled by it.
 /// Throws: at the call std::invalid_argument if there is none, InvalidStateError if one is empty;
-///   Cancelled.
-/// Thread safety: await on a loop's thread.
+///   Cancelled, when awaited; WouldBlockLoop from `get()` on the thread of a running loop.
+/// Thread safety: await on a loop's thread; get() on any other.
 /// Cancellation: ends the wait; the futures go on.
 template <detail::future_range R>
 WaitOp<detail::range_future_t<R>> wait(R&& futures, WaitOptions options = {}) {

@@ -64,6 +64,7 @@ LAYERS = [
         ("wait",), ("wait_for",), ("shield",), ("with_cleanup",), ("next_signal",),
         ("mutex", "condition"), ("event",), ("semaphore",), ("barrier",),
         ("queue", "detail/queue_core", "detail/queue_stores"),
+        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather",), ("wait",), ("as_completed",), ("wait_for",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
     ("6 umbrella", "free", [
