@@ -10,9 +10,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <exception>
 #include <thread>
-#include <utility>
 
 using namespace std::chrono_literals;
 
@@ -21,23 +19,9 @@ siding::Task<int> look_up(int number) {  // runs on the loop
   co_return number * 7;
 }
 
-siding::Task<> answer(siding::Promise<int> promise, int number) {
-  try {
-    const int result = co_await look_up(number);
-    promise.set_value(result);
-  } catch (...) {
-    promise.set_exception(std::current_exception());
-  }
-}
-
 // Any thread but the loop's.
 int ask(siding::EventLoop& loop, int number) {
-  siding::Promise<int> promise;
-  const siding::Future<int> result = promise.future();
-  loop.call_soon_threadsafe([promise = std::move(promise), number]() mutable {
-    siding::create_task(answer(std::move(promise), number));
-  });
-  return result.get();
+  return siding::run_coroutine_threadsafe(look_up(number), loop).get();
 }
 
 siding::Task<> serve() {

@@ -273,7 +273,6 @@ TEST_SUITE("run_in_executor") {
     });
   }
 
-  // RX-019, as far as it goes without run_coroutine_threadsafe
   TEST_CASE("a function on a worker can have something done on the loop and wait for it") {
     run([]() -> Task<> {
       EventLoop& loop = EventLoop::current();

@@ -27,6 +27,7 @@ class EventLoop;
 
 namespace detail {
 class Loop;
+struct ThreadsafeSpawn;
 }
 namespace testing {
 class VirtualClock;
@@ -206,6 +207,7 @@ class SIDING_EXPORT EventLoop {
  private:
   friend class Runner;
   friend struct detail::LoopAccess;
+  friend struct detail::ThreadsafeSpawn;
 
   detail::Scheduler& scheduler() const noexcept;
   // Any thread. Throws LoopClosed, or std::logic_error in a forked child.

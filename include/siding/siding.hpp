@@ -30,6 +30,7 @@
 #include <siding/promise.hpp>
 #include <siding/queue.hpp>
 #include <siding/register_error.hpp>
+#include <siding/run_coroutine_threadsafe.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>
 #include <siding/shield.hpp>

@@ -65,6 +65,7 @@ LAYERS = [
         ("mutex", "condition"), ("event",), ("semaphore",), ("barrier",),
         ("queue", "detail/queue_core", "detail/queue_stores"),
         ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather",), ("wait",), ("as_completed",), ("wait_for",),
+        ("run_coroutine_threadsafe",),
         ("runner", "interrupt"), ("default_executor",), ("io",), ("timeout",), ("task_group",),
     ]),
     ("6 umbrella", "free", [

@@ -33,6 +33,9 @@ struct NoObserver {
   static void abandoned() noexcept {}
 };
 
+/// Marks a task that another thread than its loop's makes.
+struct FromOutside {};
+
 /// A spawned task: the future's state and the task's context in one allocation, beside the frame,
 /// which is destroyed when the task ends although handles live on.
 template <class T, class Observer = NoObserver>
@@ -53,6 +56,22 @@ class TaskState final : public ValueState<T>, public TaskContext {
     enlist();
     post(frame_);
   }
+  /// The same on another thread than the loop's, whose list and queue come to know it in arrive().
+  TaskState(Scheduler& scheduler, Task<T>& task, FromOutside)
+      : ValueState<T>(FutureState::Origin::task, 2), TaskContext(scheduler) {
+    frame_ = TaskFrame::release(task);
+    frame_.promise().context = this;
+  }
+
+  // Loop thread. A cancellation in the name of the loop's end may have listed it before.
+  void arrive() noexcept {
+    if (task_link == nullptr) enlist();
+    post(frame_);
+  }
+  // The loop was closed before: it abandons those that it has listed.
+  void refuse_arrival() noexcept {
+    if (task_link == nullptr) abandon();
+  }
 
   // The task's first step, or one that went on after its hop budget was used up.
   void run() noexcept override {
@@ -68,7 +87,7 @@ class TaskState final : public ValueState<T>, public TaskContext {
   void abandon() noexcept override {
     observer_.abandoned();
     destroy_frame();
-    delist();
+    if (task_link != nullptr) delist();
     this->mark_read();
     this->complete(Outcome::error, make_closed_error(), true);
   }
