@@ -62,6 +62,12 @@ void enqueue_node(Executor& executor, JobNode& node) {
   if (scope.dropped()) node.fail(broken_promise());
 }
 
+void throw_limited_future() {
+  throw std::invalid_argument(
+      "CallOptions::limiter is for calls that are awaited, to_thread(), to_process() and offload(): "
+      "a future would have been submitted already");
+}
+
 void check_map_options(const MapOptions& options) {
   // What was negative has become very large.
   if (options.chunk < 1 || options.chunk > std::numeric_limits<std::size_t>::max() / 2) {

@@ -32,13 +32,58 @@ void OffloadAwaiterBase::start() {
     enqueue_node(*executor_, *this);
   } catch (...) {
     arrive();
+    if (std::exchange(borrowed_, false)) LimiterAccess::give_back(*limiter_);
     throw;
   }
   context_->wait_for(*this);
 }
 
+bool OffloadAwaiterBase::borrow() {
+  Scheduler& scheduler = context_->scheduler();
+  home_ = scheduler.inbox.get();
+  if (LimiterAccess::borrow(*limiter_, *this)) {
+    borrowed_ = true;
+    return true;
+  }
+  out_ = true;
+  waits_ = true;
+  ++scheduler.offloaded;
+  context_->wait_for(*this);
+  return false;
+}
+
+// Loop thread: there is room, and it is ours.
+void OffloadAwaiterBase::let_in() noexcept {
+  if (cancelled_) {
+    leave_limiter();
+    return resume();
+  }
+  waits_ = false;
+  borrowed_ = true;
+  try {
+    if (hand_over()) return;
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+  resume();
+}
+
+// Loop thread: gives the room back unused.
+void OffloadAwaiterBase::leave_limiter() noexcept {
+  waits_ = false;
+  LimiterAccess::give_back(*limiter_);
+}
+
 bool OffloadAwaiterBase::cancel() noexcept {
   if (cancelled_) return false;
+  if (waits_) {
+    cancelled_ = true;
+    if (LimiterAccess::withdraw(*limiter_, *this)) {
+      waits_ = false;
+      context_->scheduler().ready.push(*this);
+    }
+    return true;
+  }
   do {
     // acquire: pairs with the worker's release, so that `finished` is seen as early as it can be.
     if (phase.load(std::memory_order_acquire) == Phase::queued) {
@@ -82,6 +127,11 @@ void OffloadAwaiterBase::drop() noexcept {
 }
 
 void OffloadAwaiterBase::send_home() noexcept {
+  // Before the node goes: the limiter may go with the task that awaits this.
+  if (borrowed_) [[unlikely]] {
+    borrowed_ = false;
+    LimiterAccess::give_back(*limiter_);
+  }
   // A loop is closed only after its frames, and these wait for their nodes.
   [[maybe_unused]] const bool posted = post(*home_, *this);
   assert(posted);

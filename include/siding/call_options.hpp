@@ -11,6 +11,8 @@
 
 namespace siding {
 
+class Limiter;
+
 // Options of calls come first, in braces: to_thread({.name = "resize"}, fn, args...). They are
 // aggregates that are trivially destructible, so that g++ 12 handles them well in a co_await
 // expression; write the members in their order.
@@ -18,7 +20,9 @@ namespace siding {
 /// Settings of one offloaded call.
 struct CallOptions {
   std::string_view name{};               ///< shown in reports; copied at the call
-  OnCancel on_cancel = OnCancel::wait;   ///< offload and to_thread only
+  OnCancel on_cancel = OnCancel::wait;   ///< awaited calls only
+  /// Awaited calls only: waits until the limiter lets the call in. Null for none.
+  Limiter* limiter = nullptr;
 };
 
 /// Settings of `Executor::map`.

@@ -50,6 +50,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
       : call_(std::in_place, std::forward<Parts>(parts)...),
         name_(options.name),
         executor_(executor.get()),
+        limiter_(options.limiter),
         on_cancel_(options.on_cancel) {}
   template <class... Parts>
   OffloadOp(detail::DefaultPool pool, const CallOptions& options, std::in_place_t, Parts&&... parts)
@@ -61,7 +62,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   /// A second await throws InvalidStateError.
   detail::OffloadAwaiter<Call> operator co_await() & {
     if (std::exchange(used_, true)) detail::throw_offloaded_twice();
-    return detail::OffloadAwaiter<Call>(executor_, pool_, name_, call_, on_cancel_);
+    return detail::OffloadAwaiter<Call>({executor_, limiter_, name_, pool_}, call_, on_cancel_);
   }
   template <class Self = Call>
   detail::OffloadAwaiter<Call> operator co_await() && {
@@ -73,6 +74,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   Call call_;
   std::string name_;
   Executor* executor_;
+  Limiter* limiter_;
   OnCancel on_cancel_;
   detail::DefaultPool pool_ = detail::DefaultPool::threads;
   detail::Spent used_;
@@ -92,6 +94,8 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
 ///             be called without, gets one.
 ///   args      decay-copied into the awaitable; `std::ref` passes a reference, `take(x)` moves `x`.
 /// Returns: what `fn` returns, decayed.
+/// Limiter: with `{.limiter = &limiter}` the call waits in its task, outside of the executor, until it
+///   is let in; cancelled there it never runs.
 /// Throws: what `fn` throws; what the executor refuses with, such as ShutdownError; Cancelled.
 /// Thread safety: await on a loop. `fn` runs on a worker, at the same time as the loop.
 /// Cancellation: queued: taken back, `Cancelled` at once, `fn` never runs. Running: a

@@ -21,6 +21,7 @@
 #include <siding/gather.hpp>
 #include <siding/io_uring_unavailable.hpp>
 #include <siding/job.hpp>
+#include <siding/limiter.hpp>
 #include <siding/log.hpp>
 #include <siding/next_signal.hpp>
 #include <siding/mutex.hpp>

@@ -35,6 +35,7 @@ LAYERS = [
     ]),
     ("2 coroutine types", "free", [
         ("task", "future", "promise", "exception_group"),
+        ("task", "future", "promise", "limiter", "job"),
         ("detail/portable_call",),
         ("detail/future_state", "detail/future_awaiter", "detail/future_callback",
          "detail/call_state", "detail/scheduled_call", "detail/error_report", "error_report"),
@@ -46,7 +47,7 @@ LAYERS = [
          "detail/timeout_scope"),
     ]),
     ("3 interface", "free", [
-        ("job", "executor"),
+        ("executor",),
         ("detail/submit", "detail/map_range", "detail/map_calls", "detail/map_chunk"),
     ]),
     ("4 engines", "parts", [

@@ -6,6 +6,7 @@
 #include <siding/detail/future_state.hpp>
 #include <siding/detail/job_node.hpp>
 #include <siding/detail/portable_call.hpp>
+#include <siding/limiter.hpp>
 
 #include <exception>
 #include <memory>
@@ -39,7 +40,7 @@ class CallState final : public ValueState<T>, public JobNode {
     } catch (...) {
       error = std::current_exception();
     }
-    call_.reset();  // what the function held ends with it, not with the last handle
+    end_call();  // what the function held ends with it, not with the last handle
     if (this->move_phase(Phase::running, Phase::finished)) {
       const Outcome outcome = error ? Outcome::error : Outcome::value;
       this->complete(outcome, std::move(error), true);
@@ -56,13 +57,13 @@ class CallState final : public ValueState<T>, public JobNode {
 
   void fail(std::exception_ptr error) noexcept override {
     if (!this->move_phase(Phase::queued, Phase::finished)) return this->release();
-    call_.reset();
+    end_call();
     this->complete(Outcome::error, std::move(error), true);
   }
 
   void drop() noexcept override {
     if (!this->move_phase(Phase::queued, Phase::cancelled)) return this->release();
-    call_.reset();
+    end_call();
     this->complete(Outcome::cancelled, true);
   }
 
@@ -76,7 +77,7 @@ class CallState final : public ValueState<T>, public JobNode {
   const PortableCall& portable() const noexcept override { return portable_call<Call>(); }
   void encode(WireWriter& out) override { encode_call(*call_, out); }
   void settle(WireReader& value) noexcept override {
-    call_.reset();  // before the result is made, which may get the arguments' memory
+    end_call();  // before the result is made, which may get the arguments' memory
     std::exception_ptr error;
     try {
       this->emplace_from([&value] { return decode_result<Call>(value); });
@@ -87,25 +88,24 @@ class CallState final : public ValueState<T>, public JobNode {
     this->complete(outcome, std::move(error), true);
   }
   void settle(std::exception_ptr error) noexcept override {
-    call_.reset();
+    end_call();
     const Outcome outcome = is_cancelled(error) ? Outcome::cancelled : Outcome::error;
     this->complete(outcome, std::move(error), true);
   }
   void let_go(std::exception_ptr error) noexcept override {
-    call_.reset();
+    end_call();
     if (error) this->report(std::move(error), "a call threw after its future was cancelled");
     this->release();
   }
   Inbox* awaited_by() const noexcept override { return home_.get(); }
 
   std::string_view call_name() const noexcept override {
-    return name_ ? std::string_view(*name_) : std::string_view();
+    return extras_ ? std::string_view(extras_->name) : std::string_view();
   }
   /// Before it is submitted.
-  void name_call(std::string_view name) {
-    if (name.empty()) return;
-    this->set_name(name);
-    name_ = std::make_unique<const std::string>(name);
+  void describe(std::string_view name, LimiterPermit permit) {
+    if (!name.empty()) this->set_name(name);
+    extras_ = std::make_unique<Extras>(std::string(name), std::move(permit));
   }
 
   // Any thread. A call that is cancelled while queued stays in the executor's queue as an empty
@@ -116,7 +116,7 @@ class CallState final : public ValueState<T>, public JobNode {
     const bool is_loop_call = this->origin() == Origin::loop_call;
     do {
       if (this->move_phase(Phase::queued, Phase::cancelled)) {
-        call_.reset();
+        end_call();
         this->complete(Outcome::cancelled, false);
         return true;
       }
@@ -144,10 +144,25 @@ class CallState final : public ValueState<T>, public JobNode {
   void refuse() noexcept override {}
 
  private:
+  // What few calls have.
+  struct Extras {
+    Extras(std::string given, LimiterPermit room) noexcept
+        : name(std::move(given)), permit(std::move(room)) {}
+    // The executor's view of the name: Future::set_name changes the future's only.
+    const std::string name;
+    LimiterPermit permit;  // until the function has returned
+  };
+
+  // The function has returned, or will never be called. Whoever holds the Job, or took it back.
+  void end_call() noexcept {
+    call_.reset();
+    if (extras_ != nullptr) extras_->permit.give_back();
+  }
+
   // The call is pinned.
   bool cancel_away(bool may_abandon) noexcept {
     if (remote->recall(*this)) {
-      call_.reset();
+      end_call();
       this->unpin(Phase::cancelled);
       this->complete(Outcome::cancelled, true);  // the executor has forgotten it
       return true;
@@ -167,8 +182,7 @@ class CallState final : public ValueState<T>, public JobNode {
   std::optional<Call> call_;
   const std::shared_ptr<Inbox> home_;  // counted: the call may end after its loop
   [[no_unique_address]] StopOf<Call> stop_;
-  // The executor's view of the name: Future::set_name changes the future's only.
-  std::unique_ptr<const std::string> name_;
+  std::unique_ptr<Extras> extras_;
 };
 
 }  // namespace siding::detail

@@ -18,6 +18,12 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
     suspend(handle);
     return start();
   }
+  /// The same for a coroutine that is suspended already.
+  bool suspend_in(TaskContext& context, std::coroutine_handle<> handle) {
+    context_ = &context;
+    handle_ = handle;
+    return await_ready() ? false : start();
+  }
 
   // Loop thread: the future is done, or the wait was cancelled.
   void run() noexcept override {

@@ -8,6 +8,7 @@
 #include <siding/detail/task_context.hpp>
 #include <siding/executor.hpp>
 #include <siding/export.hpp>
+#include <siding/limiter.hpp>
 
 #include <coroutine>
 #include <exception>
@@ -27,6 +28,14 @@ enum class DefaultPool : unsigned char { threads, processes };
 SIDING_EXPORT Executor& default_executor(Scheduler& scheduler,
                                          DefaultPool pool = DefaultPool::threads);
 
+/// Where an awaited call goes.
+struct OffloadTarget {
+  Executor* executor;  // null: the default one
+  Limiter* limiter;    // null: none
+  std::string_view name;
+  DefaultPool pool;
+};
+
 /// An awaited call: the job lives in the awaiting coroutine's frame. The part that does not depend
 /// on the function.
 ///
@@ -36,12 +45,16 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
  public:
   bool await_ready() const noexcept { return false; }
 
-  // Loop thread: the executor has let go.
+  // Loop thread: the executor has let go, or the limiter has let the call in.
   void run() noexcept override {
     arrive();
+    if (waits_) [[unlikely]] return let_in();
     resume();
   }
-  void refuse() noexcept override { arrive(); }
+  void refuse() noexcept override {
+    arrive();
+    if (waits_) leave_limiter();
+  }
   bool cancel() noexcept override;
 
   // Whoever holds the job.
@@ -52,14 +65,25 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
   Inbox* awaited_by() const noexcept override { return home_; }
 
  protected:
-  OffloadAwaiterBase(Executor* executor, DefaultPool pool, std::string_view name) noexcept
-      : executor_(executor), name_(name), pool_(pool) {}
+  explicit OffloadAwaiterBase(const OffloadTarget& target) noexcept
+      : executor_(target.executor),
+        limiter_(target.limiter),
+        name_(target.name),
+        pool_(target.pool) {}
   ~OffloadAwaiterBase() = default;
 
   /// Finds the executor. False: the task was cancelled before, go on at once and throw.
   bool begin();
+  /// Whether the call may start now; else it waits for its limiter.
+  bool may_start() { return limiter_ == nullptr || borrow(); }
+  /// Hands the call over. False: go on at once.
+  virtual bool hand_over() = 0;
   /// Hands the job over.
   void start();
+  /// The room in the limiter, for a call that may outlive the await.
+  LimiterPermit take_permit() noexcept {
+    return std::exchange(borrowed_, false) ? LimiterAccess::permit(*limiter_) : LimiterPermit();
+  }
   Executor& executor() const noexcept { return *executor_; }
   const std::shared_ptr<Inbox>& home() const noexcept { return context_->scheduler().inbox; }
   /// For the destructor, before the parts go: blocks until the executor has let go.
@@ -79,11 +103,18 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
     --context_->scheduler().offloaded;
   }
 
+  bool borrow();
+  void let_in() noexcept;
+  void leave_limiter() noexcept;
+
   Executor* executor_;
+  Limiter* limiter_;
   Inbox* home_ = nullptr;
   std::string_view name_;
   std::exception_ptr failure_;  // not from the function: the executor failed the job
   bool out_ = false;            // loop thread: the executor has the node, or it is on its way back
+  bool waits_ = false;          // loop thread: for the limiter, not in the executor
+  bool borrowed_ = false;       // has room in the limiter; who holds the node gives it back
   bool dropped_ = false;        // the executor cancelled the job
   const DefaultPool pool_;
   bool finished_ = false;       // the coroutine went on
@@ -95,9 +126,8 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   using T = typename Call::result_type;
 
  public:
-  OffloadAwaiter(Executor* executor, DefaultPool pool, std::string_view name, Call& call,
-                 OnCancel on_cancel) noexcept
-      : OffloadAwaiterBase(executor, pool, name), call_(call), on_cancel_(on_cancel) {}
+  OffloadAwaiter(const OffloadTarget& target, Call& call, OnCancel on_cancel) noexcept
+      : OffloadAwaiterBase(target), call_(call), on_cancel_(on_cancel) {}
   ~OffloadAwaiter() {
     await_release();
     if (!finished() && result_.has_error()) report(result_.error());
@@ -107,12 +137,7 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   bool await_suspend(std::coroutine_handle<Promise> handle) {
     suspend(handle);
     if (!begin()) return false;
-    if (on_cancel_ == OnCancel::wait) {
-      start();
-      return true;
-    }
-    abandonable_ = std::make_unique<Abandonable>(executor(), home(), call_name(), call_);
-    return abandonable_->awaiter.await_suspend(handle);
+    return !may_start() || hand_over();
   }
 
   T await_resume() {
@@ -159,14 +184,24 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   // With OnCancel::abandon the frame may go before the function returns, so call and job move into
   // the state of a future, which is awaited in their place.
   struct Abandonable {
-    Abandonable(Executor& executor, std::shared_ptr<Inbox> home, std::string_view name, Call& call)
+    Abandonable(Executor& executor, std::shared_ptr<Inbox> home, std::string_view name,
+                LimiterPermit permit, Call& call)
         : future(submit_bound<Call>(executor, FutureState::Origin::loop_call, std::move(home), name,
-                                    std::move(call))),
+                                    std::move(permit), std::move(call))),
           awaiter(std::move(future).operator co_await()) {}
     Future<T> future;
     FutureTaker<T> awaiter;
   };
 
+  bool hand_over() override {
+    if (on_cancel_ == OnCancel::wait) {
+      start();
+      return true;
+    }
+    abandonable_ =
+        std::make_unique<Abandonable>(executor(), home(), call_name(), take_permit(), call_);
+    return abandonable_->awaiter.suspend_in(*context_, handle_);
+  }
   void request_stop() noexcept override { stop_.request_stop(); }
 
   Call& call_;
