@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <siding/detail/completions.hpp>
 
+#include <siding/detail/job_node.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error.hpp>
 
@@ -54,6 +55,20 @@ struct Completions::Block {
       }
     }
     release();
+  }
+
+  // Whoever waits. A worker that waits for jobs that are queued behind it: see wait_blocking().
+  void help(std::size_t count, bool or_error) noexcept {
+    if (blocked_help == nullptr) return;
+    for (std::size_t i = 0; i < size; ++i) {
+      {
+        const std::lock_guard lock(mutex);
+        if (enough(count, or_error)) return;
+      }
+      FutureState* state = slots[i].state;
+      JobNode* queued = state != nullptr ? state->job() : nullptr;
+      if (queued != nullptr) blocked_help->help(*queued);
+    }
   }
 
   // With the lock, for the rest.
@@ -134,6 +149,7 @@ std::optional<std::size_t> Completions::pop() noexcept {
 
 bool Completions::block(std::size_t count, bool or_error, std::optional<TimePoint> until,
                         std::string_view what) {
+  if (!until.has_value() && current_scheduler == nullptr) block_->help(count, or_error);
   Parker parker;
   {
     const std::lock_guard lock(block_->mutex);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <siding/detail/error_report.hpp>
 #include <siding/detail/future_state.hpp>
+#include <siding/detail/job_node.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error.hpp>
 #include <siding/future.hpp>
@@ -181,6 +182,11 @@ void FutureState::wait_blocking(Limit limit) {
         "get() would block the running loop of this thread: co_await the future instead");
   }
   const std::optional<TimePoint> until = deadline(Clock::now(), limit);
+  if (blocked_help != nullptr && !until.has_value()) {
+    // A worker that waits for a job that is queued behind it: perhaps nobody else would run it.
+    if (JobNode* queued = job()) blocked_help->help(*queued);
+    if (done()) return;
+  }
   BlockedThread waiter;
   if (!add_waiter(waiter)) return;
   if (waiter.parker.park(until)) return;

@@ -5,6 +5,9 @@
 
 namespace siding::detail {
 
+constinit thread_local CallEnd last_call_end = CallEnd::not_called;
+constinit thread_local BlockedHelp* blocked_help = nullptr;
+
 bool JobNode::pin() noexcept {
   for (;;) {
     const Phase now = phase.load(std::memory_order_acquire);

@@ -221,6 +221,7 @@ std::span<const ErrorType> standard_errors() noexcept {
       with_form<Cancelled, CancelledForm>(),
       with_text<TimeoutError>(),
       with_text<ShutdownError>(),
+      with_text<QueueFull>(),
       with_text<BrokenExecutor>(),
       with_text<ProcessPoolUnavailable>(),
       with_text<LoopClosed>(),

@@ -2,6 +2,8 @@
 #include <siding/thread_pool.hpp>
 
 #include <siding/detail/error_report.hpp>
+#include <siding/detail/job_node.hpp>
+#include <siding/detail/scheduler.hpp>
 #include <siding/error.hpp>
 
 #include "parker.hpp"
@@ -21,6 +23,7 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // One queue, one lock. A job that comes goes, under the lock, to exactly one place:
@@ -59,7 +62,7 @@ void set_system_name(const std::string& prefix, std::size_t index) noexcept {
 
 }  // namespace
 
-struct ThreadPool::Core {
+struct ThreadPool::Core final : detail::BlockedHelp {
   struct Worker {
     explicit Worker(std::chrono::nanoseconds spin_length) noexcept : spin(spin_length) {}
 
@@ -68,6 +71,8 @@ struct ThreadPool::Core {
     detail::Parker parker;
     Job hand;                // given with the wake-up; guarded by mutex until then
     Worker* below = nullptr;  // in the stack of idle workers; guarded by mutex
+    bool busy = false;        // has a job; guarded by mutex
+    bool fresh = true;        // has not looked for one yet; guarded by mutex
     detail::Spin spin;        // the worker's own
   };
 
@@ -86,6 +91,11 @@ struct ThreadPool::Core {
   void work(Worker& self, std::size_t index) noexcept;
   bool initialize() noexcept;
   Job next_job(Worker& self) noexcept;
+  void help(detail::JobNode& node) noexcept override;
+  bool full() const noexcept;
+  void check_may_block() const;
+  void make_room() noexcept;
+  void count(detail::CallEnd end) noexcept;
   bool stop(const ShutdownOptions& how);
   std::exception_ptr broken_error() const;
   template <class Settle>
@@ -96,11 +106,18 @@ struct ThreadPool::Core {
 
   std::mutex mutex;
   std::condition_variable ended;  // a worker has ended
+  std::condition_variable room;   // for one who is blocked
   // All of it guarded by mutex.
   JobQueue queue;
   std::vector<std::unique_ptr<Worker>> workers;
   Worker* idle = nullptr;
   std::size_t alive = 0;  // workers that have not ended
+  std::size_t starting = 0;  // of these, the ones that have not looked for a job yet
+  std::size_t sleeping = 0;  // the length of the stack
+  std::size_t blocked = 0;   // threads that wait for room in the queue
+  std::size_t busy = 0;
+  std::uint64_t completed = 0;
+  std::uint64_t failed = 0;
   bool stopping = false;
   bool dropping = false;      // what is queued is being cancelled: no worker starts it any more
   std::exception_ptr broken;  // what the initializer threw
@@ -125,7 +142,9 @@ void ThreadPool::enqueue(Job job) { core_->enqueue(std::move(job)); }
 
 Job ThreadPool::withdraw(Job::Id job) noexcept {
   const std::lock_guard lock(core_->mutex);
-  return core_->queue.remove(job);
+  Job withdrawn = core_->queue.remove(job);
+  if (withdrawn) core_->make_room();
+  return withdrawn;
 }
 
 bool ThreadPool::stop(const ShutdownOptions& options) { return core_->stop(options); }
@@ -137,6 +156,16 @@ std::size_t ThreadPool::worker_count() const noexcept {
   return core_->alive;
 }
 
+ThreadPoolStatistics ThreadPool::statistics() const noexcept {
+  const std::lock_guard lock(core_->mutex);
+  return {.workers = core_->alive,
+          .busy = core_->busy,
+          .idle = core_->sleeping,
+          .queued = core_->queue.size(),
+          .completed = core_->completed,
+          .failed = core_->failed};
+}
+
 std::string_view ThreadPool::current_worker_name() noexcept {
   return current_name != nullptr ? std::string_view(*current_name) : std::string_view();
 }
@@ -145,23 +174,71 @@ std::string_view ThreadPool::current_worker_name() noexcept {
 void ThreadPool::Core::enqueue(Job job) {
   Worker* woken = nullptr;
   {
-    const std::lock_guard lock(mutex);
-    if (broken) std::rethrow_exception(broken_error());
-    if (stopping) {
-      throw ShutdownError(
-          "the thread pool was shut down and takes no more work; submit before shutdown(), or make "
-          "a new pool");
-    }
-    if (idle != nullptr) {
-      woken = idle;
-      idle = woken->below;
-      woken->hand = std::move(job);
-    } else {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      if (broken) std::rethrow_exception(broken_error());
+      if (stopping) {
+        throw ShutdownError(
+            "the thread pool was shut down and takes no more work; submit before shutdown(), or "
+            "make a new pool");
+      }
+      if (idle != nullptr) {
+        woken = idle;
+        idle = woken->below;
+        --sleeping;
+        woken->hand = std::move(job);
+        woken->busy = true;
+        ++busy;
+        break;
+      }
       if (workers.size() < max_workers) start_worker();
-      queue.push(std::move(job));
+      if (!full() || (options.when_full == WhenFull::block && job.awaited())) {
+        queue.push(std::move(job));
+        break;
+      }
+      check_may_block();
+      ++blocked;
+      room.wait(lock);
+      --blocked;
     }
   }
   if (woken != nullptr) woken->parker.unpark();
+}
+
+// With the lock. A job that a starting worker will come for waits for nobody.
+bool ThreadPool::Core::full() const noexcept {
+  return options.queue_limit != 0 && queue.size() >= options.queue_limit + starting;
+}
+
+// With the lock: the queue is full.
+void ThreadPool::Core::check_may_block() const {
+  if (options.when_full == WhenFull::fail) {
+    throw QueueFull(fmt::format(
+        "the queue of the thread pool is full: {} calls wait for a worker; submit it later, or "
+        "raise ThreadPoolOptions::queue_limit",
+        options.queue_limit));
+  }
+  if (current_pool == this) {
+    throw QueueFull(
+        "the queue of the thread pool is full, and one of its own workers cannot wait for room, "
+        "which workers make: call the function here, or use another pool");
+  }
+  if (detail::current_scheduler != nullptr) {
+    throw WouldBlockLoop(
+        "the queue of the thread pool is full, and waiting for room would block the running loop: "
+        "await the call with offload() or to_thread()");
+  }
+}
+
+// With the lock: the queue has become shorter.
+void ThreadPool::Core::make_room() noexcept {
+  if (blocked != 0) room.notify_one();
+}
+
+// With the lock.
+void ThreadPool::Core::count(detail::CallEnd end) noexcept {
+  if (end == detail::CallEnd::returned) ++completed;
+  if (end == detail::CallEnd::threw) ++failed;
 }
 
 // With the lock. Throws only if there is no worker at all: else the others will come by.
@@ -177,6 +254,7 @@ void ThreadPool::Core::start_worker() {
     }
     workers.push_back(std::move(worker));
     ++alive;
+    ++starting;
   } catch (const std::system_error& error) {
     if (!workers.empty()) return;
     throw std::system_error(
@@ -192,12 +270,15 @@ void ThreadPool::Core::start_worker() {
 void ThreadPool::Core::work(Worker& self, std::size_t index) noexcept {
   current_pool = this;
   current_name = &self.name;
+  detail::blocked_help = this;
   set_system_name(options.thread_name_prefix, index);
   if (initialize()) {
     while (Job job = next_job(self)) job.run();
   }
+  detail::blocked_help = nullptr;
   current_name = nullptr;
   const std::lock_guard lock(mutex);
+  if (self.fresh) --starting;
   --alive;
   ended.notify_all();
 }
@@ -215,6 +296,8 @@ bool ThreadPool::Core::initialize() noexcept {
       const std::lock_guard lock(mutex);
       if (!broken) broken = std::current_exception();
       for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
+      sleeping = 0;
+      room.notify_all();
     }
     settle_queue([this](Job job) { job.fail(broken_error()); });
     return false;
@@ -255,18 +338,46 @@ std::exception_ptr ThreadPool::Core::broken_error() const {
 Job ThreadPool::Core::next_job(Worker& self) noexcept {
   {
     const std::lock_guard lock(mutex);
+    if (self.busy) {
+      --busy;
+      count(detail::last_call_end);
+    }
+    if (std::exchange(self.fresh, false)) --starting;
+    self.busy = false;
     if (!dropping && !broken) {
-      if (Job job = queue.pop()) return job;
+      if (Job job = queue.pop()) {
+        self.busy = true;
+        ++busy;
+        make_room();
+        return job;
+      }
     }
     if (stopping || broken) return Job();
     self.below = idle;
     idle = &self;
+    ++sleeping;
   }
   if (const detail::WorkerSpin spinning; spinning) {
     self.spin.until([&self] { return self.parker.ready(); });
   }
   self.parker.park();  // the wake-up publishes the hand; empty: the pool was stopped
   return std::move(self.hand);
+}
+
+// On a worker that waits for `node`, whose handle it holds. That job and no other: what the worker
+// has locked, say, the job could not have had either.
+void ThreadPool::Core::help(detail::JobNode& node) noexcept {
+  Job job;
+  {
+    const std::lock_guard lock(mutex);
+    if (dropping || broken) return;
+    job = queue.remove(static_cast<const detail::JobNode*>(&node));
+    if (!job) return;
+    make_room();
+  }
+  job.run();
+  const std::lock_guard lock(mutex);
+  count(detail::last_call_end);
 }
 
 bool ThreadPool::Core::stop(const ShutdownOptions& how) {
@@ -281,6 +392,8 @@ bool ThreadPool::Core::stop(const ShutdownOptions& how) {
     std::unique_lock lock(mutex);
     stopping = true;
     for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
+    sleeping = 0;
+    room.notify_all();
     if (how.cancel_pending && !queue.empty()) {
       dropping = true;
       lock.unlock();

@@ -30,6 +30,13 @@ class SIDING_EXPORT ShutdownError : public std::runtime_error {
   ~ShutdownError() override;
 };
 
+/// There is no room for more: an executor with a bounded queue takes no further call now.
+class SIDING_EXPORT QueueFull : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~QueueFull() override;
+};
+
 /// An executor cannot run work any more, or could not run this call. Where another error is the
 /// cause, it is nested inside: see `std::rethrow_if_nested`.
 class SIDING_EXPORT BrokenExecutor : public std::runtime_error {

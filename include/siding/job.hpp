@@ -4,6 +4,8 @@
 #include <siding/detail/job_node.hpp>
 #include <siding/export.hpp>
 
+#include <atomic>
+#include <cstddef>
 #include <exception>
 #include <string_view>
 #include <utility>
@@ -55,6 +57,9 @@ class SIDING_EXPORT Job {
   Id id() const noexcept { return node_; }
   /// The name given to the call; may be empty. Valid while the job is.
   std::string_view name() const noexcept { return node_->call_name(); }
+  /// Whether a task is suspended until it is settled, so that a full queue need not refuse it: its
+  /// caller submits nothing else meanwhile.
+  bool awaited() const noexcept { return node_->awaited; }
 
  private:
   friend class JobQueue;
@@ -80,18 +85,20 @@ class SIDING_EXPORT JobQueue {
     detail::JobNode* node = std::exchange(job.node_, nullptr);
     node->next = nullptr;
     node->previous = last_;
-    node->queue = this;
+    node->queue.store(this, std::memory_order_relaxed);
     (last_ != nullptr ? last_->next : first_) = node;
     last_ = node;
+    ++size_;
   }
   /// Puts a job in front of all others.
   void push_front(Job job) noexcept {
     detail::JobNode* node = std::exchange(job.node_, nullptr);
     node->next = first_;
     node->previous = nullptr;
-    node->queue = this;
+    node->queue.store(this, std::memory_order_relaxed);
     (first_ != nullptr ? static_cast<detail::JobNode*>(first_)->previous : last_) = node;
     first_ = node;
+    ++size_;
   }
   /// The oldest job; empty if there is none.
   Job pop() noexcept {
@@ -103,22 +110,26 @@ class SIDING_EXPORT JobQueue {
   /// still waits.
   Job remove(Job::Id id) noexcept {
     auto* node = static_cast<detail::JobNode*>(const_cast<void*>(id));
-    if (node->queue != this) return Job();
+    // Only under the lock of this queue does it become this queue, or cease to be.
+    if (node->queue.load(std::memory_order_relaxed) != this) return Job();
     unlink(*node);
     return Job(node);
   }
   bool empty() const noexcept { return first_ == nullptr; }
+  std::size_t size() const noexcept { return size_; }
 
  private:
   void unlink(detail::JobNode& node) noexcept {
     auto* following = static_cast<detail::JobNode*>(node.next);
     (node.previous != nullptr ? node.previous->next : first_) = following;
     (following != nullptr ? following->previous : last_) = node.previous;
-    node.queue = nullptr;
+    node.queue.store(nullptr, std::memory_order_relaxed);
+    --size_;
   }
 
   detail::Node* first_ = nullptr;
   detail::JobNode* last_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 namespace detail {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +14,22 @@
 #include <string_view>
 
 namespace siding {
+
+/// What a pool does with a call that its bounded queue has no room for.
+enum class WhenFull : unsigned char {
+  block,  ///< has `submit` wait for room; a task that awaits its call waits anyway
+  fail,   ///< throws QueueFull
+};
+
+/// What a thread pool does now, and did since it was made.
+struct ThreadPoolStatistics {
+  std::size_t workers = 0;     ///< threads that exist
+  std::size_t busy = 0;        ///< those that run a call
+  std::size_t idle = 0;        ///< those that wait for one
+  std::size_t queued = 0;      ///< calls that have not started; one that was cancelled may be among them
+  std::uint64_t completed = 0; ///< calls that returned
+  std::uint64_t failed = 0;    ///< calls that threw
+};
 
 /// Settings of a thread pool. It may own strings: name it before a co_await expression.
 struct ThreadPoolOptions {
@@ -26,6 +43,10 @@ struct ThreadPoolOptions {
   /// How long a worker that becomes idle looks for the next call before it sleeps; zero: not at all.
   /// One worker of the process does so at a time.
   std::chrono::nanoseconds spin = std::chrono::microseconds(20);
+  /// How many calls may wait for a worker at most; 0: no limit.
+  std::size_t queue_limit = 0;
+  /// What happens to the next one.
+  WhenFull when_full = WhenFull::block;
 };
 
 /// Threads that run calls which block.
@@ -33,6 +54,14 @@ struct ThreadPoolOptions {
 /// A thread is made when a call finds none idle and there are fewer than `max_workers`; the one that
 /// became idle last goes on first. A call that was submitted starts at once if a worker is idle or
 /// can be made, whatever the running calls do. An idle pool uses no CPU.
+///
+/// A worker that waits for a call which is queued on its own pool, by `get()` without a limit, runs it
+/// itself; so nested calls do not wait for each other for ever.
+///
+/// Where the queue is bounded and full, WhenFull::block has `submit` block a plain thread until there
+/// is room. A call that a task awaits (`offload`, `to_thread`) is queued all the same: its task
+/// waits, so it cannot submit more. What would have to block elsewhere throws: on a loop's thread
+/// WouldBlockLoop, on one of the pool's own workers QueueFull.
 ///
 /// It needs no loop: plain threads submit and `get()`, and several loops may share one pool.
 ///
@@ -59,7 +88,8 @@ class SIDING_EXPORT ThreadPool final : public Executor {
         std::forward<Args>(args)...);
   }
 
-  /// Throws: ShutdownError; BrokenExecutor; std::system_error if not one thread can be started.
+  /// Throws: ShutdownError; BrokenExecutor; std::system_error if not one thread can be started;
+  ///   QueueFull and WouldBlockLoop as said above.
   void enqueue(Job job) override;
   Job withdraw(Job::Id job) noexcept override;
   /// Throws: InvalidStateError on one of its own workers, unless `wait` is false.
@@ -68,6 +98,9 @@ class SIDING_EXPORT ThreadPool final : public Executor {
   std::size_t max_workers() const noexcept;
   /// Threads that exist now.
   std::size_t worker_count() const noexcept;
+
+  /// All of it at one moment. A call counts as ended when its worker looks for the next.
+  ThreadPoolStatistics statistics() const noexcept;
 
   /// The full name of the worker that calls it; empty on any other thread. The system's own name
   /// for the thread is the same, with the prefix cut so that it fits into 15 characters.

@@ -33,6 +33,7 @@ class CallState final : public ValueState<T>, public JobNode {
 
   // Worker.
   void execute() noexcept override {
+    last_call_end = CallEnd::not_called;
     if (!this->move_phase(Phase::queued, Phase::running)) return this->release();
     std::exception_ptr error;
     try {
@@ -40,6 +41,7 @@ class CallState final : public ValueState<T>, public JobNode {
     } catch (...) {
       error = std::current_exception();
     }
+    last_call_end = error ? CallEnd::threw : CallEnd::returned;
     end_call();  // what the function held ends with it, not with the last handle
     if (this->move_phase(Phase::running, Phase::finished)) {
       const Outcome outcome = error ? Outcome::error : Outcome::value;
@@ -139,6 +141,7 @@ class CallState final : public ValueState<T>, public JobNode {
     return begun;
   }
   bool request_stop() noexcept override { return !this->done() && stop_.request_stop(); }
+  JobNode* job() noexcept override { return this; }
 
   void run() noexcept override {}     // nobody awaits the job itself
   void refuse() noexcept override {}

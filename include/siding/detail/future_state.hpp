@@ -26,6 +26,7 @@ struct CancelOptions {
 
 namespace detail {
 
+struct JobNode;
 struct Scheduler;
 
 /// One who waits for a future: a suspended coroutine, a blocked thread, a callback. Linked into the
@@ -112,6 +113,8 @@ class SIDING_EXPORT FutureState : public Recycled {
   virtual bool request_stop() noexcept { return false; }
   virtual int cancelling() const noexcept { return 0; }
   virtual int uncancel() noexcept { return 0; }
+  /// The call of an executor behind it; null for all others.
+  virtual JobNode* job() noexcept { return nullptr; }
 
   std::string name();
   void set_name(std::string_view name);

@@ -95,10 +95,12 @@ struct SIDING_EXPORT JobNode : Node {
 
   // Node::next and these two belong to the executor that holds the job.
   JobNode* previous = nullptr;
-  JobQueue* queue = nullptr;
+  // Written under the lock of the queue it names or named; others may look, by chance.
+  std::atomic<JobQueue*> queue{nullptr};
   RemoteExecutor* remote = nullptr;  // set before phase away
   std::uint32_t place = 0;           // the executor's own
   bool unwanted = false;  // the executor's own: interrupted while it was in no process
+  bool awaited = false;   // a task is suspended until it is settled
 
   std::atomic<Phase> phase{Phase::queued};
 
@@ -134,6 +136,25 @@ struct SIDING_EXPORT JobNode : Node {
                                          std::memory_order_acquire);
   }
 };
+
+/// How the call that this thread has executed last has ended. Written by `execute`, for executors
+/// that keep count.
+enum class CallEnd : std::uint8_t { not_called, returned, threw };
+extern constinit thread_local CallEnd last_call_end
+    __attribute__((visibility("default"), tls_model("initial-exec")));
+
+/// A worker's executor, which runs a queued job of its own in place of waiting for it. Set on the
+/// threads of workers.
+class BlockedHelp {
+ public:
+  /// Runs the job if it is queued there; somebody holds a handle to it. On the worker's thread.
+  virtual void help(JobNode& node) noexcept = 0;
+
+ protected:
+  ~BlockedHelp() = default;
+};
+extern constinit thread_local BlockedHelp* blocked_help
+    __attribute__((visibility("default"), tls_model("initial-exec")));
 
 /// Marks that this thread is inside `Executor::enqueue` for a node. If the handle is destroyed
 /// there unsettled, by an exception or because the executor dropped it, the caller is told by what

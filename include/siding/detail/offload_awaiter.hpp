@@ -69,7 +69,9 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
       : executor_(target.executor),
         limiter_(target.limiter),
         name_(target.name),
-        pool_(target.pool) {}
+        pool_(target.pool) {
+    awaited = true;
+  }
   ~OffloadAwaiterBase() = default;
 
   /// Finds the executor. False: the task was cancelled before, go on at once and throw.
@@ -148,12 +150,16 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
 
   // Worker.
   void execute() noexcept override {
+    last_call_end = CallEnd::not_called;
     if (move_phase(Phase::queued, Phase::running)) {
+      CallEnd end = CallEnd::returned;
       try {
         result_.set_value_from([this] { return call_stored(call_, stop_.token()); });
       } catch (...) {
         result_.set_error(std::current_exception());
+        end = CallEnd::threw;
       }
+      last_call_end = end;
       // release: cancel() on the loop may look before the node arrives there.
       phase.store(Phase::finished, std::memory_order_release);
     }
@@ -187,7 +193,7 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
     Abandonable(Executor& executor, std::shared_ptr<Inbox> home, std::string_view name,
                 LimiterPermit permit, Call& call)
         : future(submit_bound<Call>(executor, FutureState::Origin::loop_call, std::move(home), name,
-                                    std::move(permit), std::move(call))),
+                                    true, std::move(permit), std::move(call))),
           awaiter(std::move(future).operator co_await()) {}
     Future<T> future;
     FutureTaker<T> awaiter;
