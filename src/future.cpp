@@ -1,15 +1,59 @@
 // SPDX-License-Identifier: MIT
 #include <siding/create_task.hpp>
 #include <siding/detail/error_report.hpp>
+#include <siding/detail/portable_call.hpp>
 #include <siding/future.hpp>
 
 #include <fmt/format.h>
+
+#include <ostream>
 
 namespace siding {
 
 std::exception_ptr AnyFuture::exception() const {
   check_done();
   return state_->error();
+}
+
+FutureSnapshot AnyFuture::snapshot() const {
+  if (!valid()) return {};
+  // Once this says that it is done, nothing changes any more.
+  if (!state_->done()) {
+    const bool running = state_->running();
+    if (!state_->done()) {
+      return {running ? FutureStatus::running : FutureStatus::pending, nullptr};
+    }
+  }
+  switch (state_->outcome()) {
+    case detail::FutureState::Outcome::error:
+      return {FutureStatus::error, state_->error()};
+    case detail::FutureState::Outcome::cancelled:
+      return {FutureStatus::cancelled, state_->error()};
+    default:
+      return {FutureStatus::value, nullptr};
+  }
+}
+
+std::string to_string(const AnyFuture& future) {
+  if (!future.valid()) return "<future empty>";
+  detail::FutureState& state = *detail::FutureAccess::state(future);
+  const std::string name = state.name();
+  if (!state.done()) {
+    const bool running = state.running();
+    if (!state.done()) return fmt::format("<future {} {}>", name, running ? "running" : "pending");
+  }
+  switch (state.outcome()) {
+    case detail::FutureState::Outcome::cancelled:
+      return fmt::format("<future {} cancelled>", name);
+    case detail::FutureState::Outcome::error:
+      return fmt::format("<future {} finished: {}>", name, state.error_type());
+    default:
+      return fmt::format("<future {} finished: {}>", name, detail::type_name(state.value_type()));
+  }
+}
+
+std::ostream& operator<<(std::ostream& out, const AnyFuture& future) {
+  return out << to_string(future);
 }
 
 void AnyFuture::check_done() const {

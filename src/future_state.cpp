@@ -2,6 +2,7 @@
 #include <siding/detail/error_report.hpp>
 #include <siding/detail/future_state.hpp>
 #include <siding/detail/job_node.hpp>
+#include <siding/detail/portable_call.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error.hpp>
 #include <siding/future.hpp>
@@ -160,6 +161,11 @@ std::exception_ptr FutureState::error() {
   mark_read();
   if (outcome_ != Outcome::cancelled) return error_;
   return error_ ? error_ : std::make_exception_ptr(Cancelled(cancel_reason()));
+}
+
+std::string FutureState::error_type() const {
+  const std::type_info* type = error_ ? error_.__cxa_exception_type() : nullptr;
+  return type != nullptr ? type_name(*type) : "no error";
 }
 
 void FutureState::throw_error() { std::rethrow_exception(error()); }

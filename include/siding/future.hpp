@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,23 @@ namespace detail {
 struct FutureAccess;
 [[noreturn]] SIDING_EXPORT void throw_no_future();
 }
+
+/// How far the work behind a future has come.
+enum class FutureStatus : unsigned char {
+  pending,    ///< it has not begun
+  running,    ///< a worker runs the call, or the task has started
+  value,      ///< it gave a value
+  error,      ///< it failed
+  cancelled,  ///< it was cancelled
+};
+
+/// One look at a future.
+struct FutureSnapshot {
+  FutureStatus status = FutureStatus::pending;
+  std::exception_ptr error{};  ///< the error, or a `Cancelled`; null for all others
+
+  bool done() const noexcept { return status >= FutureStatus::value; }
+};
 
 /// A handle to something that is running already, whatever its result type.
 ///
@@ -89,6 +107,10 @@ class SIDING_EXPORT AnyFuture {
   /// Throws: InvalidStateError if it is not done.
   std::exception_ptr exception() const;
 
+  /// Status and error as they were at one moment, while the future may complete on another thread.
+  /// An empty handle is pending. Counts as having looked at the error. Any thread.
+  FutureSnapshot snapshot() const;
+
   /// The name given at the start, or a made one that is unique in the process.
   std::string name() const { return some().name(); }
   void set_name(std::string_view name) const { some().set_name(name); }
@@ -133,6 +155,11 @@ class SIDING_EXPORT AnyFuture {
  private:
   friend struct detail::FutureAccess;
 };
+
+/// For people: the name, the status, and of a finished future the type of its value or error, as in
+/// `<future call-1 finished: int>`. Does not count as having looked at the error. Any thread.
+SIDING_EXPORT std::string to_string(const AnyFuture& future);
+SIDING_EXPORT std::ostream& operator<<(std::ostream& out, const AnyFuture& future);
 
 /// A handle to something that is running already and that gives a `T`.
 ///

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <utility>
 
 namespace siding {
@@ -89,6 +90,8 @@ class SIDING_EXPORT FutureState : public Recycled {
   void check_value() {
     if (outcome_ != Outcome::value) [[unlikely]] throw_error();
   }
+  /// The name of the error's type. Does not count as having read it.
+  std::string error_type() const;
   void mark_read() noexcept { read_.store(true, std::memory_order_relaxed); }
 
   /// Links `waiter`; false if the state is done.
@@ -113,6 +116,8 @@ class SIDING_EXPORT FutureState : public Recycled {
   virtual bool request_stop() noexcept { return false; }
   virtual int cancelling() const noexcept { return 0; }
   virtual int uncancel() noexcept { return 0; }
+  /// The type of the value, for reports.
+  virtual const std::type_info& value_type() const noexcept = 0;
   /// The call of an executor behind it; null for all others.
   virtual JobNode* job() noexcept { return nullptr; }
 
@@ -193,6 +198,8 @@ SIDING_EXPORT bool is_cancelled(const std::exception_ptr& error) noexcept;
 template <class T>
 class ValueState : public FutureState {
  public:
+  const std::type_info& value_type() const noexcept override { return typeid(T); }
+
   /// For who has seen done() and check_value().
   stored_cref_t<T> view() {
     mark_read();
