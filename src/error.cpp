@@ -22,7 +22,6 @@ std::string remote_text(std::string_view type_name, std::string_view message, pi
 
 TimeoutError::~TimeoutError() = default;
 ShutdownError::~ShutdownError() = default;
-QueueFull::~QueueFull() = default;
 BrokenExecutor::~BrokenExecutor() = default;
 WorkerCrashed::~WorkerCrashed() = default;
 ProcessPoolUnavailable::~ProcessPoolUnavailable() = default;

@@ -30,13 +30,6 @@ class SIDING_EXPORT ShutdownError : public std::runtime_error {
   ~ShutdownError() override;
 };
 
-/// There is no room for more: an executor with a bounded queue takes no further call now.
-class SIDING_EXPORT QueueFull : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-  ~QueueFull() override;
-};
-
 /// An executor cannot run work any more, or could not run this call. Where another error is the
 /// cause, it is nested inside: see `std::rethrow_if_nested`.
 class SIDING_EXPORT BrokenExecutor : public std::runtime_error {
@@ -127,7 +120,8 @@ class SIDING_EXPORT BrokenBarrier : public std::runtime_error {
   ~BrokenBarrier() override;
 };
 
-/// A queue has no room for what was put without waiting.
+/// There is no room for more: in a `Queue` for what was put without waiting, or in the bounded queue of an
+/// executor for a further call.
 class SIDING_EXPORT QueueFull : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
