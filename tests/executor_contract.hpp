@@ -35,6 +35,10 @@ inline int square_slowly(int n) {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   return n * n;
 }
+inline int arrive_with(GateKey key, int value) {
+  arrive(key);
+  return value;
+}
 inline void pass_and_arrive(GateKey gate, GateKey counter) {
   pass(gate);
   arrive(counter);

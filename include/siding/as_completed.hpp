@@ -197,8 +197,8 @@ AsCompleted {
 /// caller is not kept; errors stay in the futures.
 ///
 /// Parameters:
-///   futures  a range of futures, or the futures one by one (they may have different types; then the
-///            steps give `AnyFuture`). Repeated ones count once. Copied at the call; none is allowed.
+///   futures  a range of futures, or the futures one by one (of different types they come as
+///            `AnyFuture`). Repeated ones count once. Copied at the call; there may be none.
 ///   timeout  for all steps, counted from the call; none by default.
 /// Returns: a range of steps. Each gives a handle that equals the one that was given.
 /// Throws: at the call InvalidStateError if a future is empty. TimeoutError from each step that is

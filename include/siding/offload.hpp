@@ -89,7 +89,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
 /// Parameters:
 ///   executor  a reference, a pointer, or `nullptr` for the loop's default pool; must outlive the
 ///             await.
-///   options   optional, first, in braces: a name, and what cancelling does.
+///   options   optional, first, in braces: a name, what cancelling does, a limiter.
 ///   fn        any callable that can be moved. One that takes a `std::stop_token` first, and cannot
 ///             be called without, gets one.
 ///   args      decay-copied into the awaitable; `std::ref` passes a reference, `take(x)` moves `x`.

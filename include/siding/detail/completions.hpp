@@ -29,14 +29,14 @@ class SIDING_EXPORT Completions {
   Completions& operator=(Completions&&) = delete;
   ~Completions();
 
-  /// Takes note of `state` under the number `place`, which is free. Somebody has to hold a handle to
-  /// it until the place was popped, or this object has gone.
+  /// Takes note of `state` under the number `place`, which is free. Somebody has to hold a handle
+  /// to it until the place was popped, or this object has gone.
   void watch(FutureState& state, std::size_t place) noexcept;
 
   /// The place of the one that was done first and has not been popped; none if there is none.
   std::optional<std::size_t> pop() noexcept;
 
-  /// Blocks a plain thread until `count` places can be popped, or one that has failed if `or_error`.
+  /// Blocks a plain thread until `count` places can be popped, or, if `or_error`, one that failed.
   ///
   /// Returns: false if the time came first.
   /// Throws: WouldBlockLoop, which names `what`, where it would have to block the thread of a
