@@ -180,7 +180,7 @@ void SignalSource::collect() noexcept {
     TakenSignal& taken = table[static_cast<std::size_t>(signal)];
     if (taken.pending.exchange(0, std::memory_order_acquire) == 0) continue;
     try {
-      schedule_call(scheduler_, [handler = handler] { handler->run(); });
+      schedule_call(scheduler_, [called = handler] { called->run(); });
     } catch (const std::bad_alloc&) {
       taken.pending.fetch_add(1, std::memory_order_relaxed);  // the next iteration tries again
     }
