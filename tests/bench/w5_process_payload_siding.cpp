@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Question (W5): how many bytes per second does one siding loop get to a pool of processes and back,
-// by value, a megabyte at a time and four in flight? The worker looks at every word.
+// by value, a megabyte at a time and four in flight? The worker changes one word.
 
 #include <siding/siding.hpp>
 
