@@ -151,6 +151,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void pump(Lock& lock);
   std::shared_ptr<PoolWorker> choose();
   bool may_start() const noexcept;
+  bool has_capacity() const noexcept;
   void hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node);
   void hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                           std::uint32_t slot, JobNode& node);

@@ -217,6 +217,8 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
   }
   worker->calls[slot].channel = channel;
   publish(*worker, slot, node);
+  // Without the lock another worker may have become idle, or have died: the call need not wait here.
+  if (worker->outstanding > 1 && has_capacity()) wake_manager();
 }
 
 void PoolCore::publish(PoolWorker& worker, std::uint32_t slot, JobNode& node) {
@@ -302,21 +304,27 @@ bool PoolCore::may_start() const noexcept {
   return workers_.size() + starts_wanted_ + starting_ < max_workers_;
 }
 
+// Whether a call that no worker has begun could be begun at once.
+bool PoolCore::has_capacity() const noexcept {
+  if (may_start() && !broken_) return true;
+  return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->unfinished() == 0 && may_take(*worker);
+  });
+}
+
 // A call was sent ahead to a worker that is still busy, and another worker is idle, or can be made since
 // one has died: takes the call back into the queue.
 void PoolCore::steal(Lock& lock) noexcept {
   if (surplus_ == 0 || queued_ != 0) return;
   PoolWorker* victim = nullptr;
   std::uint32_t most = 1;
-  bool one_is_idle = may_start() && !broken_;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     const std::uint32_t unfinished = worker->unfinished();
-    one_is_idle |= unfinished == 0 && may_take(*worker);
     if (unfinished <= most) continue;
     victim = worker.get();
     most = unfinished;
   }
-  if (victim == nullptr || !one_is_idle) return;
+  if (victim == nullptr || !has_capacity()) return;
   for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
     JobNode* node = victim->calls[slot].node;
     if (node == nullptr) continue;
