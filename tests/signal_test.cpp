@@ -15,6 +15,7 @@
 
 #include "support/leak_guard.hpp"
 #include "support/reports.hpp"
+#include "support/thread_state.hpp"
 #include "support/turns.hpp"
 
 namespace siding_test {
@@ -65,8 +66,8 @@ TEST_SUITE("signals") {
       loop.stop();
     });
     for (int round = 1; round <= 20; ++round) {
-      std::thread raiser([] {
-        std::this_thread::sleep_for(1ms);  // whether the loop sleeps by then decides nothing
+      std::thread raiser([loop_thread = ::gettid()] {
+        while (!is_asleep(loop_thread)) std::this_thread::yield();
         ::kill(::getpid(), SIGUSR1);
       });
       loop.run_forever();
