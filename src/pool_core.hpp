@@ -63,6 +63,8 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
 
   explicit PoolWorker(std::uint32_t token_given);
 
+  /// Whether it can be given a call.
+  bool may_take() noexcept;
   /// Marks it as mad if it says nonsense.
   bool ring_has_room() noexcept;
   /// Calls that it has not ended. Others that are outstanding have results which nobody has collected
@@ -150,8 +152,6 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   std::uint32_t channel_of(JobNode& node);
   void pump(Lock& lock);
   std::shared_ptr<PoolWorker> choose();
-  bool may_start() const noexcept;
-  bool has_capacity() const noexcept;
   void hand_over(Lock& lock, const std::shared_ptr<PoolWorker>& worker, JobNode& node);
   void hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                           std::uint32_t slot, JobNode& node);
@@ -161,6 +161,10 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void put_back(Lock& lock, JobNode& node) noexcept;
   void drop(Lock& lock, JobNode& node) noexcept;
   void update_backlog() noexcept;
+
+  // pool_recall.cpp: calls that are taken back, or ended
+  bool may_start() const noexcept;
+  bool has_capacity() const noexcept;
   void steal(Lock& lock) noexcept;
   void take_all_that_wait(JobQueue& taken) noexcept;
   PoolWorker::Call* find(const JobNode& node, PoolWorker*& worker, std::uint32_t& slot) noexcept;

@@ -7,13 +7,8 @@
 
 #include <fmt/format.h>
 
-#include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -30,13 +25,6 @@ constexpr std::uint32_t short_nanoseconds = 50'000;
 
 std::uint32_t place_of(const PoolWorker& worker, std::uint32_t slot) noexcept {
   return worker.token * slot_count + slot;
-}
-
-bool may_take(PoolWorker& worker) noexcept {
-  const bool takes = worker.state == PoolWorker::State::starting ||
-                     worker.state == PoolWorker::State::alive;
-  return takes && !worker.mad && worker.initialized && !worker.requests_full &&
-         !worker.free_slots.empty() && worker.ring_has_room();
 }
 
 std::uint32_t depth(const PoolWorker& worker) noexcept {
@@ -110,14 +98,14 @@ void PoolCore::pump(Lock& lock) {
 std::shared_ptr<PoolWorker> PoolCore::choose() {
   while (!idle_.empty()) {
     PoolWorker* worker = idle_.back();
-    if (!may_take(*worker)) {
+    if (!worker->may_take()) {
       idle_.pop_back();
       continue;
     }
     return worker->shared_from_this();
   }
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
-    if (worker->unfinished() == 0 && may_take(*worker)) return worker;
+    if (worker->unfinished() == 0 && worker->may_take()) return worker;
   }
   if (may_start()) {
     if (starts_wanted_ < queued_) {
@@ -131,7 +119,7 @@ std::shared_ptr<PoolWorker> PoolCore::choose() {
   std::uint32_t least = 0;
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     const std::uint32_t unfinished = worker->unfinished();
-    if (!may_take(*worker) || unfinished >= depth(*worker)) {
+    if (!worker->may_take() || unfinished >= depth(*worker)) {
       if (worker->mad) wake_manager();
       continue;
     }
@@ -298,164 +286,6 @@ void PoolCore::update_backlog() noexcept {
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     worker->region->header.backlog.store(backlog ? 1 : 0, std::memory_order_relaxed);
   }
-}
-
-bool PoolCore::may_start() const noexcept {
-  return workers_.size() + starts_wanted_ + starting_ < max_workers_;
-}
-
-// Whether a call that no worker has begun could be begun at once.
-bool PoolCore::has_capacity() const noexcept {
-  if (may_start() && !broken_) return true;
-  return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) {
-    return worker->unfinished() == 0 && may_take(*worker);
-  });
-}
-
-// A call was sent ahead to a worker that is still busy, and another worker is idle, or can be made since
-// one has died: takes the call back into the queue.
-void PoolCore::steal(Lock& lock) noexcept {
-  if (surplus_ == 0 || queued_ != 0) return;
-  PoolWorker* victim = nullptr;
-  std::uint32_t most = 1;
-  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
-    const std::uint32_t unfinished = worker->unfinished();
-    if (unfinished <= most) continue;
-    victim = worker.get();
-    most = unfinished;
-  }
-  if (victim == nullptr || !has_capacity()) return;
-  for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
-    JobNode* node = victim->calls[slot].node;
-    if (node == nullptr) continue;
-    if (victim->region->slots[slot].state.load(std::memory_order_relaxed) != SlotState::queued) {
-      continue;
-    }
-    // Not pin(): whoever has pinned it may be waiting for the lock.
-    if (!node->try_pin()) continue;
-    const std::uint32_t channel = victim->calls[slot].channel;
-    if (!try_recall(*victim, slot)) {
-      node->unpin(JobNode::Phase::away);
-      continue;
-    }
-    node->place = channel;
-    node->unpin(JobNode::Phase::queued);
-    return put_back(lock, *node);
-  }
-}
-
-// With the lock: every call that no worker has begun.
-void PoolCore::take_all_that_wait(JobQueue& taken) noexcept {
-  while (queued_ != 0) {
-    taken.push(queue_.pop());
-    --queued_;
-  }
-  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
-    for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
-      JobNode* node = worker->calls[slot].node;
-      if (node == nullptr || !node->try_pin()) continue;
-      const bool recalled = try_recall(*worker, slot);
-      node->unpin(recalled ? JobNode::Phase::queued : JobNode::Phase::away);
-      if (recalled) taken.push(JobAccess::make(*node));
-    }
-  }
-}
-
-// With the lock, and the node pinned.
-bool PoolCore::try_recall(PoolWorker& worker, std::uint32_t slot) noexcept {
-  SlotState state = SlotState::queued;
-  if (!worker.region->slots[slot].state.compare_exchange_strong(state, SlotState::empty,
-                                                                std::memory_order_acq_rel)) {
-    return false;
-  }
-  take_out(worker, slot);
-  return true;
-}
-
-// With the lock: the slot is free for another call.
-void PoolCore::take_out(PoolWorker& worker, std::uint32_t slot) noexcept {
-  unreserve(worker, slot);
-  update_backlog();
-  if (worker.outstanding != 0 || surplus_ == 0) return;
-  // Calls that were sent ahead to others could go to this one. Awake, it will say so before it
-  // sleeps. seq_cst: pairs with the worker's fence between `asleep` and its look at `backlog`.
-  full_fence();
-  if (worker.region->header.asleep.load(std::memory_order_relaxed) != 0) wake_manager();
-}
-
-PoolWorker::Call* PoolCore::find(const JobNode& node, PoolWorker*& worker,
-                                 std::uint32_t& slot) noexcept {
-  for (const std::shared_ptr<PoolWorker>& candidate : workers_) {
-    if (candidate->token != node.place / slot_count) continue;
-    worker = candidate.get();
-    slot = node.place % slot_count;
-    PoolWorker::Call& call = worker->calls[slot];
-    return call.node == &node ? &call : nullptr;
-  }
-  return nullptr;
-}
-
-Job PoolCore::withdraw(Job::Id job) noexcept {
-  const Lock lock(mutex_);
-  Job found = queue_.remove(job);
-  if (found) --queued_;
-  return found;
-}
-
-bool PoolCore::recall(JobNode& node) noexcept {
-  const Lock lock(mutex_);
-  PoolWorker* worker = nullptr;
-  std::uint32_t slot = 0;
-  return find(node, worker, slot) != nullptr && try_recall(*worker, slot);
-}
-
-bool PoolCore::has_begun(const JobNode& node) noexcept {
-  const Lock lock(mutex_);
-  PoolWorker* worker = nullptr;
-  std::uint32_t slot = 0;
-  return find(node, worker, slot) != nullptr &&
-         worker->region->slots[slot].state.load(std::memory_order_acquire) != SlotState::queued;
-}
-
-void PoolCore::interrupt(JobNode& node) noexcept {
-  const Lock lock(mutex_);
-  PoolWorker* worker = nullptr;
-  std::uint32_t slot = 0;
-  PoolWorker::Call* call = find(node, worker, slot);
-  if (call == nullptr) {
-    node.unwanted = true;  // its worker is being buried, or its result is on its way
-    return;
-  }
-  if (!call->takes_token || options_.cancel_grace.count() <= 0) return kill(*worker, slot);
-  call->kill_at = saturating_add(Clock::now(), options_.cancel_grace);
-  // release: the worker's second thread, woken by the count, sees the slot's word.
-  worker->region->slots[slot].stop.store(1, std::memory_order_release);
-  worker->region->header.stop_requests.fetch_add(1, std::memory_order_release);
-  futex_wake(worker->region->header.stop_requests);
-  wake_manager();
-}
-
-// With the lock. Hits this call or nothing: a worker that was faster keeps its result.
-void PoolCore::kill(PoolWorker& worker, std::uint32_t slot) noexcept {
-  worker.calls[slot].kill_at = TimePoint::max();
-  std::atomic<SlotState>& word = worker.region->slots[slot].state;
-  // It is running, unless the worker writes nonsense.
-  SlotState state = SlotState::running;
-  while (!word.compare_exchange_weak(state, SlotState::killing, std::memory_order_acq_rel)) {
-    if (state == SlotState::done) return;
-  }
-  worker.doomed = true;
-  send_death(worker);
-}
-
-// With the lock. A worker may have begun before the zygote's word of its start was heard: then again
-// when it is.
-void PoolCore::send_death(const PoolWorker& worker) noexcept {
-  if ((!worker.doomed && !worker.mad) || !worker.handle) return;
-  const long sent =
-      ::syscall(SYS_pidfd_send_signal, worker.handle.get(), SIGKILL, nullptr, 0);
-  // Under valgrind 3.19. The number is still the worker's unless its end is about to be heard of.
-  if (sent < 0 && errno == ENOSYS) ::kill(worker.pid, SIGKILL);
 }
 
 }  // namespace siding::detail

@@ -12,6 +12,11 @@ PoolWorker::PoolWorker(std::uint32_t token_given) : token(token_given) {
   for (std::uint32_t slot = slot_count; slot-- != 0;) free_slots.push_back(slot);
 }
 
+bool PoolWorker::may_take() noexcept {
+  const bool takes = state == State::starting || state == State::alive;
+  return takes && !mad && initialized && !requests_full && !free_slots.empty() && ring_has_room();
+}
+
 bool PoolWorker::ring_has_room() noexcept {
   // Entries of recalled calls stay until the worker has skipped them.
   const std::uint32_t used =

@@ -51,7 +51,7 @@ LAYERS = [
         ("event_loop", "loop", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
          "testing/virtual_clock"),
         ("thread_pool",),
-        ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager",
+        ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager", "pool_recall",
          "pool_worker", "arena",
          "worker_process", "worker_region", "zygote", "zygote_main", "zygote_protocol",
          "process_hook"),
