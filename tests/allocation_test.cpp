@@ -65,6 +65,7 @@ std::atomic<std::uint64_t> allocations{0};
 }
 #endif
 
+namespace siding_test::allocation_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -400,3 +401,5 @@ TEST_SUITE("wake-ups") {
     });
   }
 }
+
+}  // namespace siding_test::allocation_test

@@ -10,6 +10,7 @@
 
 #include "support/seed.hpp"
 
+namespace siding_test::arena_test {
 namespace {
 
 using siding::detail::Arena;
@@ -72,3 +73,4 @@ TEST_SUITE("Arena") {
 }
 
 }  // namespace
+}  // namespace siding_test::arena_test

@@ -29,6 +29,7 @@
 #include "support/limits.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::as_completed_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -354,3 +355,5 @@ TEST_SUITE("as_completed on a plain thread") {
     });
   }
 }
+
+}  // namespace siding_test::as_completed_test

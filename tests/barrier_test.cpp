@@ -18,6 +18,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::barrier_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -266,3 +267,4 @@ TEST_SUITE("Barrier") {
 }
 
 }  // namespace
+}  // namespace siding_test::barrier_test

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+namespace siding_test::cancellation_depth_test {
 namespace {
 
 using siding::Future;
@@ -251,3 +252,4 @@ TEST_SUITE("a cancellation that goes a long way") {
 }
 
 }  // namespace
+}  // namespace siding_test::cancellation_depth_test

@@ -19,6 +19,7 @@
 #include "support/counted.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::cancellation_requests_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -392,3 +393,4 @@ TEST_SUITE("Cancellation requests") {
 }
 
 }  // namespace
+}  // namespace siding_test::cancellation_requests_test

@@ -23,6 +23,7 @@
 #include "support/sleep_watch.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::cancellation_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -396,3 +397,4 @@ TEST_SUITE("Cancellation") {
 }
 
 }  // namespace
+}  // namespace siding_test::cancellation_test

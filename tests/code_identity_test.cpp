@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+namespace siding_test::code_identity_test {
 namespace {
 
 using siding::NotPortable;
@@ -99,3 +100,4 @@ TEST_SUITE("CodeId") {
 }
 
 }  // namespace
+}  // namespace siding_test::code_identity_test

@@ -17,6 +17,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::condition_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -360,3 +361,4 @@ TEST_SUITE("Condition") {
 }
 
 }  // namespace
+}  // namespace siding_test::condition_test

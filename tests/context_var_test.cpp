@@ -15,7 +15,7 @@
 #include "support/process_pool_subject.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test {
+namespace siding_test::context_var_test {
 namespace {
 
 using siding::ContextVar;
@@ -228,4 +228,4 @@ TEST_SUITE("ContextVar") {
   }
 }
 
-}  // namespace siding_test
+}  // namespace siding_test::context_var_test

@@ -23,6 +23,7 @@
 #include "support/leak_guard.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::default_executor_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -249,3 +250,5 @@ TEST_SUITE("EventLoop::shutdown_default_executor") {
     siding::run(main);
   }
 }
+
+}  // namespace siding_test::default_executor_test

@@ -24,6 +24,7 @@
 #include "support/reports.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::error_report_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -329,3 +330,4 @@ TEST_SUITE("ErrorReport") {
 }
 
 }  // namespace
+}  // namespace siding_test::error_report_test

@@ -15,6 +15,7 @@
 #include "support/log_capture.hpp"
 #include "support/no_threads.hpp"
 
+namespace siding_test::error_text_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -103,3 +104,4 @@ TEST_SUITE("the text of an error") {
 }
 
 }  // namespace
+}  // namespace siding_test::error_text_test

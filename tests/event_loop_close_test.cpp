@@ -27,6 +27,7 @@
 #include "support/log_capture.hpp"
 #include "support/thread_state.hpp"
 
+namespace siding_test::event_loop_close_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -382,3 +383,4 @@ TEST_SUITE("EventLoop closing") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_loop_close_test

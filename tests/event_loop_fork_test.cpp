@@ -23,6 +23,7 @@
 #include "support/counted.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::event_loop_fork_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -178,3 +179,4 @@ TEST_SUITE("EventLoop after fork()") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_loop_fork_test

@@ -24,6 +24,7 @@
 #include "support/reports.hpp"
 #include "support/sleep_watch.hpp"
 
+namespace siding_test::event_loop_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -448,3 +449,4 @@ TEST_SUITE("EventLoop") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_loop_test

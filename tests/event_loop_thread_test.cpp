@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+namespace siding_test::event_loop_thread_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -60,3 +61,4 @@ TEST_SUITE("EventLoop on another thread") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_loop_thread_test

@@ -23,6 +23,7 @@
 #include "support/limits.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::event_loop_timers_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -282,3 +283,4 @@ TEST_SUITE("EventLoop timers") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_loop_timers_test

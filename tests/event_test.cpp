@@ -17,6 +17,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::event_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -250,3 +251,4 @@ TEST_SUITE("Event") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_test

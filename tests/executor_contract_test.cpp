@@ -6,7 +6,7 @@
 #include "executor_shutdown_contract.hpp"
 #include "support/executor_factories.hpp"
 
-namespace siding_test {
+namespace siding_test::executor_contract_test {
 
 TEST_SUITE_BEGIN("Executor");
 
@@ -41,4 +41,4 @@ TEST_CASE_TEMPLATE_APPLY(contract_stop_token, QueueingInProcess);
 
 TEST_SUITE_END();
 
-}  // namespace siding_test
+}  // namespace siding_test::executor_contract_test

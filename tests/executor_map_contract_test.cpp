@@ -10,7 +10,7 @@
 
 #include "support/executor_factories.hpp"
 
-namespace siding_test {
+namespace siding_test::executor_map_contract_test {
 
 TEST_SUITE_BEGIN("Executor::map");
 
@@ -63,4 +63,4 @@ TEST_CASE("map with a buffer refuses a range that it cannot keep") {
 
 TEST_SUITE_END();
 
-}  // namespace siding_test
+}  // namespace siding_test::executor_map_contract_test

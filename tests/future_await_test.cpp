@@ -16,6 +16,7 @@
 #include "support/gate.hpp"
 #include "support/limits.hpp"
 
+namespace siding_test::future_await_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -255,3 +256,5 @@ TEST_SUITE("Future") {
     });
   }
 }
+
+}  // namespace siding_test::future_await_test

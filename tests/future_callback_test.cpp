@@ -18,6 +18,7 @@
 #include "support/reports.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::future_callback_test {
 namespace {
 
 using siding::AnyFuture;
@@ -407,3 +408,5 @@ TEST_SUITE("Future errors") {
     CHECK(contains(log.lines()[0], "boom"));
   }
 }
+
+}  // namespace siding_test::future_callback_test

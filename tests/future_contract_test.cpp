@@ -5,7 +5,7 @@
 
 #include "support/executor_factories.hpp"
 
-namespace siding_test {
+namespace siding_test::future_contract_test {
 
 TEST_SUITE_BEGIN("Future of an executor");
 
@@ -20,4 +20,4 @@ TEST_CASE_TEMPLATE_APPLY(contract_cancel_against_start, Queueing);
 
 TEST_SUITE_END();
 
-}  // namespace siding_test
+}  // namespace siding_test::future_contract_test

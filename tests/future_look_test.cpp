@@ -16,6 +16,7 @@
 #include "support/limits.hpp"
 #include "support/reports.hpp"
 
+namespace siding_test::future_look_test {
 namespace {
 
 using siding::AnyFuture;
@@ -126,3 +127,5 @@ TEST_SUITE("looking at a Future") {
     }
   }
 }
+
+}  // namespace siding_test::future_look_test

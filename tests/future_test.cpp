@@ -22,6 +22,7 @@
 #include "support/limits.hpp"
 #include "support/thread_state.hpp"
 
+namespace siding_test::future_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -433,3 +434,5 @@ TEST_SUITE("Future") {
     CHECK(cancels < rounds);
   }
 }
+
+}  // namespace siding_test::future_test

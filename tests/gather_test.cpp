@@ -30,6 +30,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::gather_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -357,3 +358,5 @@ TEST_SUITE("gather") {
     CHECK(alive.use_count() == 1);
   }
 }
+
+}  // namespace siding_test::gather_test

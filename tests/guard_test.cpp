@@ -19,6 +19,7 @@
 
 #include "support/counted.hpp"
 
+namespace siding_test::guard_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -247,3 +248,4 @@ TEST_SUITE("guard") {
 }
 
 }  // namespace
+}  // namespace siding_test::guard_test

@@ -12,6 +12,7 @@
 #include "support/event_count.hpp"
 #include "support/leak_guard.hpp"
 
+namespace siding_test::inbox_test {
 namespace {
 
 using siding::detail::Inbox;
@@ -216,3 +217,4 @@ TEST_SUITE("Inbox") {
 }
 
 }  // namespace
+}  // namespace siding_test::inbox_test

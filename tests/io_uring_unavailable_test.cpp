@@ -16,6 +16,7 @@
 #include "support/child.hpp"
 #include "support/no_io_uring.hpp"
 
+namespace siding_test::io_uring_unavailable_test {
 namespace {
 
 using siding::IoUringCause;
@@ -256,3 +257,4 @@ TEST_SUITE("IoUringUnavailable") {
 }
 
 }  // namespace
+}  // namespace siding_test::io_uring_unavailable_test

@@ -21,6 +21,7 @@
 #include "support/held_executor.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::job_test {
 namespace {
 
 using siding::BrokenPromise;
@@ -423,3 +424,5 @@ TEST_SUITE("JobQueue") {
     }
   }
 }
+
+}  // namespace siding_test::job_test

@@ -12,7 +12,7 @@
 
 #include "support/process_pool_subject.hpp"
 
-namespace siding_test {
+namespace siding_test::late_module_test {
 namespace {
 
 using Function = int (*)(int);
@@ -65,4 +65,4 @@ TEST_SUITE("a module that was loaded late") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::late_module_test

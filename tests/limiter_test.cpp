@@ -17,6 +17,7 @@
 #include "support/gate.hpp"
 #include "support/held_executor.hpp"
 
+namespace siding_test::limiter_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -334,3 +335,5 @@ TEST_SUITE("Limiter") {
     });
   }
 }
+
+}  // namespace siding_test::limiter_test

@@ -9,6 +9,7 @@
 #include "support/counted.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::log_sink_test {
 namespace {
 
 using siding_test::Counted;
@@ -35,3 +36,4 @@ TEST_SUITE("log") {
 }
 
 }  // namespace
+}  // namespace siding_test::log_sink_test

@@ -16,6 +16,7 @@
 #include "support/child.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::log_test {
 namespace {
 
 using siding::ThreadPool;
@@ -110,3 +111,5 @@ TEST_SUITE("set_log_sink") {
     CHECK(lines == "oneagain");
   }
 }
+
+}  // namespace siding_test::log_test

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+namespace siding_test::misuse_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -184,3 +185,4 @@ TEST_SUITE("an empty handle") {
 }
 
 }  // namespace
+}  // namespace siding_test::misuse_test

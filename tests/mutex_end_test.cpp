@@ -22,6 +22,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::mutex_end_test {
 namespace {
 
 using siding::Future;
@@ -172,3 +173,4 @@ TEST_SUITE("Mutex, its surroundings") {
 }
 
 }  // namespace
+}  // namespace siding_test::mutex_end_test

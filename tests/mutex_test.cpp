@@ -18,6 +18,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::mutex_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -302,3 +303,4 @@ TEST_SUITE("Mutex") {
 }
 
 }  // namespace
+}  // namespace siding_test::mutex_test

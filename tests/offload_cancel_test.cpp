@@ -32,6 +32,7 @@
 #include "support/reports.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::offload_cancel_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -429,3 +430,5 @@ TEST_SUITE("offload: cancelling a running call") {
     CHECK(reason == "no longer wanted");
   }
 }
+
+}  // namespace siding_test::offload_cancel_test

@@ -33,6 +33,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::offload_loop_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -353,3 +354,5 @@ TEST_SUITE("offload: a loop that is closed while a call runs") {
     CHECK(results.alive() == 0);
   }
 }
+
+}  // namespace siding_test::offload_loop_test

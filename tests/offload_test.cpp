@@ -39,6 +39,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::offload_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -333,3 +334,5 @@ TEST_SUITE("offload: an executor that does not run the call") {
     });
   }
 }
+
+}  // namespace siding_test::offload_test

@@ -27,6 +27,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::outcome_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -305,3 +306,4 @@ TEST_SUITE("with_cleanup") {
 }
 
 }  // namespace
+}  // namespace siding_test::outcome_test

@@ -23,7 +23,7 @@
 #include "support/thread_state.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_await_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -170,4 +170,4 @@ TEST_SUITE("awaiting a process pool") {
   }
 }
 
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_await_test

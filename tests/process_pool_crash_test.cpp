@@ -25,7 +25,7 @@
 #include "support/limits.hpp"
 #include "support/process_pool_subject.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_crash_test {
 namespace {
 
 using Pool = PoolSubject;
@@ -509,4 +509,4 @@ TEST_SUITE("ProcessPool and death") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_crash_test

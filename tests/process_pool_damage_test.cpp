@@ -20,7 +20,7 @@
 #include "support/seed.hpp"
 #include "worker_region.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_damage_test {
 namespace {
 
 using siding::detail::Payload;
@@ -192,4 +192,4 @@ TEST_SUITE("ProcessPool and damaged memory") {
   }
 }
 
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_damage_test

@@ -23,7 +23,7 @@
 #include "support/process_pool_subject.hpp"
 #include "support/thread_state.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_large_test {
 namespace {
 
 using siding::Future;
@@ -77,19 +77,20 @@ struct FailsLate {
 };
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_large_test
 
 template <>
-struct siding::Wire<siding_test::FailsLate> {
-  static void write(WireWriter& out, const siding_test::FailsLate& value) {
+struct siding::Wire<siding_test::process_pool_large_test::FailsLate> {
+  using FailsLate = siding_test::process_pool_large_test::FailsLate;
+  static void write(WireWriter& out, const FailsLate& value) {
     static int writings = 0;
     if (++writings % 2 == 0) throw std::runtime_error("late");
     out.value(value.text);
   }
-  static siding_test::FailsLate read(WireReader& in) { return {in.value<std::string>()}; }
+  static FailsLate read(WireReader& in) { return {in.value<std::string>()}; }
 };
 
-namespace siding_test {
+namespace siding_test::process_pool_large_test {
 namespace {
 
 FailsLate make_fails_late(std::size_t size) { return {std::string(size, 'x')}; }
@@ -236,4 +237,4 @@ TEST_SUITE("ProcessPool and large calls") {
   }
 }
 
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_large_test

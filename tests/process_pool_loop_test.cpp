@@ -22,7 +22,7 @@
 #include "support/reports.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_loop_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -420,4 +420,4 @@ TEST_SUITE("ProcessPool under a loop") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_loop_test

@@ -14,7 +14,7 @@
 
 #include "support/process_pool_subject.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_misuse_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -101,4 +101,4 @@ TEST_SUITE("ProcessPool and its misuse") {
   }
 }
 
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_misuse_test

@@ -28,7 +28,7 @@
 #include "support/process_pool_subject.hpp"
 #include "zygote.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_start_test {
 namespace {
 
 using Pool = PoolSubject;
@@ -268,4 +268,4 @@ TEST_SUITE("the start of a zygote") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_start_test

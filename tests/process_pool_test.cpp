@@ -27,7 +27,7 @@
 #include "support/process_pool_subject.hpp"
 #include "support/shared_counts.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_test {
 namespace {
 
 using Pool = PoolSubject;
@@ -326,4 +326,4 @@ TEST_SUITE("ProcessPool") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_test

@@ -20,7 +20,7 @@
 
 #include "support/process_pool_subject.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_values_test {
 namespace {
 
 using Pool = PoolSubject;
@@ -75,19 +75,20 @@ class Block {
 Block pass_block(Block block) { return block; }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_values_test
 
 template <>
-struct siding::Wire<siding_test::Block> {
-  static void write(WireWriter&, const siding_test::Block&) {}
-  static siding_test::Block read(WireReader&) {
-    return siding_test::Block(siding_test::full_blocks);
+struct siding::Wire<siding_test::process_pool_values_test::Block> {
+  using Block = siding_test::process_pool_values_test::Block;
+  static void write(WireWriter&, const Block&) {}
+  static Block read(WireReader&) {
+    return Block(siding_test::process_pool_values_test::full_blocks);
   }
 };
 
 template <>
-struct siding::Wire<siding_test::Fragile> {
-  using Fragile = siding_test::Fragile;
+struct siding::Wire<siding_test::process_pool_values_test::Fragile> {
+  using Fragile = siding_test::process_pool_values_test::Fragile;
   static void write(WireWriter& out, const Fragile& value) {
     if (value.at == Fragile::At::write) throw std::runtime_error("ser");
     out.value(static_cast<int>(value.at));
@@ -99,7 +100,7 @@ struct siding::Wire<siding_test::Fragile> {
   }
 };
 
-namespace siding_test {
+namespace siding_test::process_pool_values_test {
 namespace {
 
 int own_pid() { return ::getpid(); }
@@ -273,4 +274,4 @@ TEST_SUITE("ProcessPool: values and errors") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_values_test

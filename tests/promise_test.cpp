@@ -33,6 +33,7 @@
 #include "support/thread_state.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::promise_test {
 namespace {
 
 using siding::create_task;
@@ -413,3 +414,5 @@ TEST_SUITE("Promise") {
     });
   }
 }
+
+}  // namespace siding_test::promise_test

@@ -17,6 +17,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::queue_cancel_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -180,3 +181,4 @@ TEST_SUITE("Queue, cancelled") {
 }
 
 }  // namespace
+}  // namespace siding_test::queue_cancel_test

@@ -20,6 +20,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::queue_end_test {
 namespace {
 
 using siding::EventLoop;
@@ -360,3 +361,4 @@ TEST_SUITE("Queue, its surroundings") {
 }
 
 }  // namespace
+}  // namespace siding_test::queue_end_test

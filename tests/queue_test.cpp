@@ -21,6 +21,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::queue_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -397,3 +398,4 @@ TEST_SUITE("Queue") {
 }
 
 }  // namespace
+}  // namespace siding_test::queue_test

@@ -14,6 +14,7 @@
 #include "support/heap_bytes.hpp"
 #include "support/seed.hpp"
 
+namespace siding_test::recycler_test {
 namespace {
 
 using siding::detail::Recycled;
@@ -208,3 +209,4 @@ TEST_SUITE("Recycler") {
 }
 
 }  // namespace
+}  // namespace siding_test::recycler_test

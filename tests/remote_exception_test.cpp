@@ -34,7 +34,7 @@
 #include <variant>
 #include <vector>
 
-namespace remote_test {
+namespace siding_test::remote_exception_test {
 
 /// No std::exception, and an aggregate.
 struct MyError {
@@ -87,37 +87,38 @@ const siding::RegisterError<ParseError> parse_error_crosses{};
 const siding::RegisterError<PlainError> plain_error_crosses{};
 const siding::RegisterError<Collecting> collecting_crosses{};
 
-}  // namespace remote_test
+}  // namespace siding_test::remote_exception_test
 
 template <>
-struct siding::Wire<remote_test::StubbornError> {
-  static void write(WireWriter& writer, const remote_test::StubbornError&) { writer.value(1); }
-  static remote_test::StubbornError read(WireReader& reader) {
+struct siding::Wire<siding_test::remote_exception_test::StubbornError> {
+  using StubbornError = siding_test::remote_exception_test::StubbornError;
+  static void write(WireWriter& writer, const StubbornError&) { writer.value(1); }
+  static StubbornError read(WireReader& reader) {
     (void)reader.value<int>();
     throw 5;
   }
 };
 template <>
-struct siding::Wire<remote_test::ShyError> {
-  static void write(WireWriter&, const remote_test::ShyError&) { throw std::bad_alloc(); }
-  static remote_test::ShyError read(WireReader&) { return remote_test::ShyError("never"); }
+struct siding::Wire<siding_test::remote_exception_test::ShyError> {
+  using ShyError = siding_test::remote_exception_test::ShyError;
+  static void write(WireWriter&, const ShyError&) { throw std::bad_alloc(); }
+  static ShyError read(WireReader&) { return ShyError("never"); }
 };
 
-namespace remote_test {
+namespace siding_test::remote_exception_test {
 const siding::RegisterError<StubbornError> stubborn_error_crosses{};
 const siding::RegisterError<ShyError> shy_error_crosses{};
-}  // namespace remote_test
 
 namespace {
 
-using remote_test::MyError;
-using remote_test::ParseError;
 using siding::RemoteError;
 using siding::SerializationError;
 using siding::detail::decode_exception;
 using siding::detail::encode_exception;
 
 constexpr pid_t worker = 4711;
+constexpr const char* unregistered_spam =
+    "siding_test::remote_exception_test::Unregistered: spam (thrown in process 4711 by parse)";
 
 std::exception_ptr sent(const std::exception_ptr& error) {
   return decode_exception(encode_exception(error), worker, "parse");
@@ -301,13 +302,12 @@ TEST_SUITE("exceptions from other processes") {
 
   // SE-006
   TEST_CASE("any other type becomes a RemoteError with its name, its text and its origin") {
-    const auto error = caught<RemoteError>(sent(remote_test::Unregistered("spam")));
-    CHECK(error.type_name() == "remote_test::Unregistered");
+    const auto error = caught<RemoteError>(sent(Unregistered("spam")));
+    CHECK(error.type_name() == "siding_test::remote_exception_test::Unregistered");
     CHECK(error.message() == "spam");
     CHECK(error.pid() == worker);
     CHECK(error.call() == "parse");
-    CHECK(std::string(error.what()) ==
-          "remote_test::Unregistered: spam (thrown in process 4711 by parse)");
+    CHECK(std::string(error.what()) == unregistered_spam);
   }
 
   TEST_CASE("what is no exception class keeps the name of its type") {
@@ -337,14 +337,14 @@ TEST_SUITE("exceptions from other processes") {
     const auto parse = caught<ParseError>(sent(ParseError("bad", 3)));
     CHECK(parse.line == 3);
     CHECK(std::string(parse.what()) == "bad");
-    CHECK(text_of<remote_test::PlainError>(sent(remote_test::PlainError("plain"))) == "plain");
+    CHECK(text_of<PlainError>(sent(PlainError("plain"))) == "plain");
   }
 
   TEST_CASE("a registered type that cannot be written or read becomes a RemoteError") {
-    const auto unread = caught<RemoteError>(sent(remote_test::StubbornError()));
-    CHECK(unread.type_name() == "remote_test::StubbornError");
-    const auto unwritten = caught<RemoteError>(sent(remote_test::ShyError("shy")));
-    CHECK(unwritten.type_name() == "remote_test::ShyError");
+    const auto unread = caught<RemoteError>(sent(StubbornError()));
+    CHECK(unread.type_name() == "siding_test::remote_exception_test::StubbornError");
+    const auto unwritten = caught<RemoteError>(sent(ShyError("shy")));
+    CHECK(unwritten.type_name() == "siding_test::remote_exception_test::ShyError");
     CHECK(unwritten.message() == "shy");
   }
 
@@ -364,11 +364,8 @@ TEST_SUITE("exceptions from other processes") {
         std::throw_with_nested(outer);
       }
     };
-    const std::exception_ptr unknown =
-        thrown_and_sent([&] { nested(remote_test::Unregistered("spam")); });
-    CHECK(texts_of(unknown) ==
-          std::vector<std::string>{
-              "remote_test::Unregistered: spam (thrown in process 4711 by parse)", "root"});
+    const std::exception_ptr unknown = thrown_and_sent([&] { nested(Unregistered("spam")); });
+    CHECK(texts_of(unknown) == std::vector<std::string>{unregistered_spam, "root"});
     CHECK_THROWS_AS(std::rethrow_exception(unknown), RemoteError);
 
     const std::exception_ptr known = thrown_and_sent([&] { nested(ParseError("bad", 3)); });
@@ -379,11 +376,11 @@ TEST_SUITE("exceptions from other processes") {
       try {
         throw MyError{1, "root"};
       } catch (...) {
-        throw remote_test::Collecting("own");
+        throw Collecting("own");
       }
     });
     CHECK(texts_of(own) == std::vector<std::string>{"own", "root"});
-    CHECK_THROWS_AS(std::rethrow_exception(own), remote_test::Collecting);
+    CHECK_THROWS_AS(std::rethrow_exception(own), Collecting);
 
     CHECK(caught<siding::Cancelled>(thrown_and_sent([&] {
             nested(siding::Cancelled("no"));
@@ -434,3 +431,4 @@ TEST_SUITE("exceptions from other processes") {
 }
 
 }  // namespace
+}  // namespace siding_test::remote_exception_test

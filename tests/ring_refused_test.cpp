@@ -18,6 +18,7 @@
 
 #include "support/child.hpp"
 
+namespace siding_test::ring_refused_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -96,3 +97,4 @@ TEST_SUITE("a refused io_uring call") {
 }
 
 }  // namespace
+}  // namespace siding_test::ring_refused_test

@@ -27,6 +27,7 @@
 #include <thread>
 #include <vector>
 
+namespace siding_test::ring_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -768,3 +769,4 @@ TEST_SUITE("Ring: the kernel") {
 }
 
 }  // namespace
+}  // namespace siding_test::ring_test

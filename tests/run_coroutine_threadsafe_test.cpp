@@ -25,6 +25,7 @@
 
 #include "support/limits.hpp"
 
+namespace siding_test::run_coroutine_threadsafe_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -243,3 +244,5 @@ TEST_SUITE("run_coroutine_threadsafe") {
     CHECK_THROWS_AS(run_coroutine_threadsafe(std::move(task), loop), siding::InvalidStateError);
   }
 }
+
+}  // namespace siding_test::run_coroutine_threadsafe_test

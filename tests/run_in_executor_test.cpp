@@ -33,6 +33,7 @@
 #include "support/reports.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::run_in_executor_test {
 namespace {
 
 using siding::create_task;
@@ -366,3 +367,5 @@ TEST_SUITE("run_in_executor") {
     CHECK(returned);
   }
 }
+
+}  // namespace siding_test::run_in_executor_test

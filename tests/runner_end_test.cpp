@@ -20,6 +20,7 @@
 #include "support/log_capture.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::runner_end_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -157,3 +158,4 @@ TEST_SUITE("the end of run()") {
 }
 
 }  // namespace
+}  // namespace siding_test::runner_end_test

@@ -17,6 +17,7 @@
 #include "support/leak_guard.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::runner_nested_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -109,3 +110,4 @@ TEST_SUITE("run() inside a running loop") {
 }
 
 }  // namespace
+}  // namespace siding_test::runner_nested_test

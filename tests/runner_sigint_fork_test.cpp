@@ -14,6 +14,7 @@
 
 #include "support/child.hpp"
 
+namespace siding_test::runner_sigint_fork_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -87,3 +88,4 @@ TEST_SUITE("SIGINT after fork()") {
 }
 
 }  // namespace
+}  // namespace siding_test::runner_sigint_fork_test

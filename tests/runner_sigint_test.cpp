@@ -25,6 +25,7 @@
 #include "support/limits.hpp"
 #include "support/sleep_watch.hpp"
 
+namespace siding_test::runner_sigint_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -335,3 +336,4 @@ TEST_SUITE("SIGINT") {
 }
 
 }  // namespace
+}  // namespace siding_test::runner_sigint_test

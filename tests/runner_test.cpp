@@ -25,6 +25,7 @@
 #include "support/limits.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::runner_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -371,3 +372,4 @@ TEST_SUITE("Runner") {
 }
 
 }  // namespace
+}  // namespace siding_test::runner_test

@@ -19,6 +19,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::semaphore_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -324,3 +325,4 @@ TEST_SUITE("Semaphore") {
 }
 
 }  // namespace
+}  // namespace siding_test::semaphore_test

@@ -18,7 +18,7 @@
 #include "support/thread_state.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test {
+namespace siding_test::signal_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -228,4 +228,4 @@ TEST_SUITE("signals") {
   }
 }
 
-}  // namespace siding_test
+}  // namespace siding_test::signal_test

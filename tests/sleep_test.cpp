@@ -15,6 +15,7 @@
 #include "support/limits.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::sleep_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -200,3 +201,4 @@ TEST_SUITE("sleep") {
 }
 
 }  // namespace
+}  // namespace siding_test::sleep_test

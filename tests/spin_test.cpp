@@ -7,6 +7,7 @@
 
 #include <chrono>
 
+namespace siding_test::spin_test {
 namespace {
 
 using siding::EventLoop;
@@ -31,3 +32,4 @@ TEST_SUITE("spin") {
 }
 
 }  // namespace
+}  // namespace siding_test::spin_test

@@ -23,6 +23,7 @@
 
 #include "support/counted.hpp"
 
+namespace siding_test::static_pool_test {
 namespace {
 
 // After main() a failed check would be lost, so this ends the program.
@@ -113,3 +114,5 @@ TEST_SUITE("ThreadPool") {
     CHECK(loop->default_executor() != nullptr);
   }
 }
+
+}  // namespace siding_test::static_pool_test

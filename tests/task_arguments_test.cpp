@@ -30,6 +30,7 @@
 #include "support/held_executor.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::task_arguments_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -323,3 +324,4 @@ TEST_SUITE("arguments") {
 }
 
 }  // namespace
+}  // namespace siding_test::task_arguments_test

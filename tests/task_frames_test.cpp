@@ -24,6 +24,7 @@
 
 #include "support/counted.hpp"
 
+namespace siding_test::task_frames_test {
 namespace {
 
 using siding::Task;
@@ -271,3 +272,4 @@ TEST_SUITE("Task") {
 }
 
 }  // namespace
+}  // namespace siding_test::task_frames_test

@@ -26,6 +26,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::task_group_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -473,3 +474,4 @@ TEST_SUITE("ExceptionGroup") {
 }
 
 }  // namespace
+}  // namespace siding_test::task_group_test

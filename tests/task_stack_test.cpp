@@ -18,6 +18,7 @@
 
 #include "support/awaitables.hpp"
 
+namespace siding_test::task_stack_test {
 namespace {
 
 using siding::Task;
@@ -176,3 +177,4 @@ TEST_SUITE("Task") {
 }
 
 }  // namespace
+}  // namespace siding_test::task_stack_test

@@ -23,6 +23,7 @@
 #include "support/log_capture.hpp"
 #include "support/reports.hpp"
 
+namespace siding_test::task_test {
 namespace {
 
 using namespace std::string_literals;
@@ -345,3 +346,4 @@ TEST_SUITE("Task") {
 }
 
 }  // namespace
+}  // namespace siding_test::task_test

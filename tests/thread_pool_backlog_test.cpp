@@ -15,6 +15,7 @@
 #include "support/leak_guard.hpp"
 #include "support/limits.hpp"
 
+namespace siding_test::thread_pool_backlog_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -320,3 +321,5 @@ TEST_SUITE("ThreadPool whose workers wait for it") {
     CHECK(blocker.get(hang_limit) == 0);
   }
 }
+
+}  // namespace siding_test::thread_pool_backlog_test

@@ -24,6 +24,7 @@
 #include "support/limits.hpp"
 #include "support/log_capture.hpp"
 
+namespace siding_test::thread_pool_end_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -299,3 +300,5 @@ TEST_SUITE("ThreadPool") {
     ::sigaction(SIGUSR1, &before, nullptr);
   }
 }
+
+}  // namespace siding_test::thread_pool_end_test

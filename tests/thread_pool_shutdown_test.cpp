@@ -10,6 +10,7 @@
 #include "support/gate.hpp"
 #include "support/turns.hpp"
 
+namespace siding_test::thread_pool_shutdown_test {
 namespace {
 
 using siding::Future;
@@ -70,3 +71,4 @@ TEST_SUITE("ThreadPool") {
 }
 
 }  // namespace
+}  // namespace siding_test::thread_pool_shutdown_test

@@ -25,6 +25,7 @@
 #include "support/no_threads.hpp"
 #include "support/thread_state.hpp"
 
+namespace siding_test::thread_pool_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -335,3 +336,5 @@ TEST_SUITE("ThreadPool") {
     CHECK(switches_after - switches_before < 8);  // not one for each worker
   }
 }
+
+}  // namespace siding_test::thread_pool_test

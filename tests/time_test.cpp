@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+namespace siding_test::time_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -74,3 +75,5 @@ TEST_SUITE("a deadline") {
     CHECK(deadline(at(5ns), Limit(-7ns)) == at(-2ns));
   }
 }
+
+}  // namespace siding_test::time_test

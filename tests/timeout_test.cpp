@@ -19,6 +19,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::timeout_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -351,3 +352,4 @@ TEST_SUITE("timeout") {
 }
 
 }  // namespace
+}  // namespace siding_test::timeout_test

@@ -15,6 +15,7 @@
 #include "support/heap_bytes.hpp"
 #include "support/seed.hpp"
 
+namespace siding_test::timer_heap_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -141,3 +142,4 @@ TEST_SUITE("TimerHeap") {
 }
 
 }  // namespace
+}  // namespace siding_test::timer_heap_test

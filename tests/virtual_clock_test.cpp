@@ -25,6 +25,7 @@
 #include "support/sleep_watch.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::virtual_clock_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -233,3 +234,4 @@ TEST_SUITE("VirtualClock") {
 }
 
 }  // namespace
+}  // namespace siding_test::virtual_clock_test

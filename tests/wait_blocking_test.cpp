@@ -23,6 +23,7 @@
 #include "support/gate.hpp"
 #include "support/limits.hpp"
 
+namespace siding_test::wait_blocking_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -218,3 +219,5 @@ TEST_SUITE("wait on a plain thread") {
     CHECK_THROWS_AS(std::move(once).get(), siding::InvalidStateError);
   }
 }
+
+}  // namespace siding_test::wait_blocking_test

@@ -31,6 +31,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::wait_for_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -393,3 +394,5 @@ TEST_SUITE("wait_for: an offloaded call") {
     });
   }
 }
+
+}  // namespace siding_test::wait_for_test

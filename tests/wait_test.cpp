@@ -25,6 +25,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::wait_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -296,3 +297,5 @@ TEST_SUITE("wait") {
     });
   }
 }
+
+}  // namespace siding_test::wait_test

@@ -21,7 +21,7 @@
 #include <variant>
 #include <vector>
 
-namespace wire_test {
+namespace siding_test::wire_test {
 
 /// A class with the friend for both directions.
 class Account {
@@ -97,28 +97,32 @@ struct Wide {
   std::array<std::string, 1000> texts;
 };
 
-}  // namespace wire_test
+}  // namespace siding_test::wire_test
 
 template <>
-struct siding::Wire<wire_test::Even> {
-  static void write(WireWriter& writer, const wire_test::Even& even) { writer.value(even.value()); }
-  static wire_test::Even read(WireReader& reader) { return wire_test::Even(reader.value<int>()); }
+struct siding::Wire<siding_test::wire_test::Even> {
+  using Even = siding_test::wire_test::Even;
+  static void write(WireWriter& writer, const Even& even) { writer.value(even.value()); }
+  static Even read(WireReader& reader) { return Even(reader.value<int>()); }
 };
 template <>
-struct siding::Wire<wire_test::Growing> {
-  static void write(WireWriter& writer, const wire_test::Growing& growing) {
+struct siding::Wire<siding_test::wire_test::Growing> {
+  using Growing = siding_test::wire_test::Growing;
+  static void write(WireWriter& writer, const Growing& growing) {
     ++growing.writes;
     for (int i = 0; i < growing.writes; ++i)
       writer.value(i);
   }
-  static wire_test::Growing read(WireReader&) { return {}; }
+  static Growing read(WireReader&) { return {}; }
 };
 template <>
-struct siding::Wire<wire_test::Unwritable> {
-  static void write(WireWriter&, const wire_test::Unwritable&) { throw std::runtime_error("ser"); }
-  static wire_test::Unwritable read(WireReader&) { return {}; }
+struct siding::Wire<siding_test::wire_test::Unwritable> {
+  using Unwritable = siding_test::wire_test::Unwritable;
+  static void write(WireWriter&, const Unwritable&) { throw std::runtime_error("ser"); }
+  static Unwritable read(WireReader&) { return {}; }
 };
 
+namespace siding_test::wire_test {
 namespace {
 
 using siding::from_wire;
@@ -126,9 +130,6 @@ using siding::SerializationError;
 using siding::to_wire;
 using siding::WireReader;
 using siding::WireWriter;
-using wire_test::Account;
-using wire_test::Even;
-using wire_test::Tree;
 
 Tree chain_of(int length) {
   Tree head;
@@ -149,8 +150,8 @@ std::vector<std::byte> claim(std::uint64_t count, std::size_t rest) {
 }
 
 static_assert(siding::Portable<Tree>);
-static_assert(siding::Portable<wire_test::NamedAccount>);
-static_assert(!siding::Portable<wire_test::LimitedAccount>);
+static_assert(siding::Portable<NamedAccount>);
+static_assert(!siding::Portable<LimitedAccount>);
 
 TEST_SUITE("Wire") {
   // SE-001
@@ -166,11 +167,11 @@ TEST_SUITE("Wire") {
   }
 
   TEST_CASE("the hook of a derived class may call that of its base, and is used for it alone") {
-    wire_test::NamedAccount account;
+    NamedAccount account;
     static_cast<Account&>(account) = Account("ann", 7);
     account.name = "savings";
 
-    const auto copy = from_wire<wire_test::NamedAccount>(to_wire(account));
+    const auto copy = from_wire<NamedAccount>(to_wire(account));
 
     CHECK(static_cast<const Account&>(copy) == Account("ann", 7));
     CHECK(copy.name == "savings");
@@ -226,7 +227,7 @@ TEST_SUITE("Wire") {
   }
 
   TEST_CASE("a hook that writes more than it had measured is caught") {
-    const wire_test::Growing growing;
+    const Growing growing;
     std::string text;
     try {
       (void)to_wire(growing);
@@ -237,7 +238,7 @@ TEST_SUITE("Wire") {
   }
 
   TEST_CASE("what a hook throws is passed on") {
-    CHECK_THROWS_WITH_AS((void)to_wire(wire_test::Unwritable()), "ser", std::runtime_error);
+    CHECK_THROWS_WITH_AS((void)to_wire(Unwritable()), "ser", std::runtime_error);
     CHECK_THROWS_WITH_AS((void)from_wire<Even>(to_wire(3)), "odd", std::invalid_argument);
   }
 
@@ -275,11 +276,9 @@ TEST_SUITE("Wire") {
   }
 
   TEST_CASE("elements without content are counted, up to 65536 of them") {
-    CHECK(from_wire<std::vector<wire_test::Empty>>(to_wire(std::vector<wire_test::Empty>(65536)))
-              .size() == 65536);
-    CHECK_THROWS_AS((void)to_wire(std::vector<wire_test::Empty>(65537)), SerializationError);
-    CHECK_THROWS_AS((void)from_wire<std::vector<wire_test::Empty>>(claim(65537, 0)),
-                    SerializationError);
+    CHECK(from_wire<std::vector<Empty>>(to_wire(std::vector<Empty>(65536))).size() == 65536);
+    CHECK_THROWS_AS((void)to_wire(std::vector<Empty>(65537)), SerializationError);
+    CHECK_THROWS_AS((void)from_wire<std::vector<Empty>>(claim(65537, 0)), SerializationError);
     CHECK_THROWS_AS((void)from_wire<std::vector<std::monostate>>(claim(~std::uint64_t{0}, 0)),
                     SerializationError);
   }
@@ -298,9 +297,9 @@ TEST_SUITE("Wire") {
   }
 
   TEST_CASE("a variant that lost its value cannot be written") {
-    std::variant<int, wire_test::Fragile> variant;
-    const wire_test::Fragile fragile;
-    CHECK_THROWS(variant.emplace<wire_test::Fragile>(fragile));
+    std::variant<int, Fragile> variant;
+    const Fragile fragile;
+    CHECK_THROWS(variant.emplace<Fragile>(fragile));
     REQUIRE(variant.valueless_by_exception());
     CHECK_THROWS_AS((void)to_wire(variant), SerializationError);
   }
@@ -323,12 +322,12 @@ TEST_SUITE("Wire") {
   }
 
   TEST_CASE("large values of few bytes are read as well") {
-    const std::vector<std::unique_ptr<wire_test::Wide>> few(1000);
-    const auto copy = from_wire<std::vector<std::unique_ptr<wire_test::Wide>>>(to_wire(few));
+    const std::vector<std::unique_ptr<Wide>> few(1000);
+    const auto copy = from_wire<std::vector<std::unique_ptr<Wide>>>(to_wire(few));
     CHECK(copy.size() == 1000);
-    std::vector<std::optional<wire_test::Wide>> wide(20);
+    std::vector<std::optional<Wide>> wide(20);
     wide[3].emplace().texts[7] = "seven";
-    const auto again = from_wire<std::vector<std::optional<wire_test::Wide>>>(to_wire(wide));
+    const auto again = from_wire<std::vector<std::optional<Wide>>>(to_wire(wide));
     REQUIRE(again.size() == 20);
     CHECK_FALSE(again[2].has_value());
     CHECK(again[3].value().texts[7] == "seven");
@@ -336,3 +335,4 @@ TEST_SUITE("Wire") {
 }
 
 }  // namespace
+}  // namespace siding_test::wire_test

@@ -36,6 +36,7 @@
 #include <variant>
 #include <vector>
 
+namespace siding_test::wire_types_test {
 namespace {
 
 using siding::from_wire;
@@ -399,3 +400,4 @@ TEST_SUITE("calls that cross") {
 }
 
 }  // namespace
+}  // namespace siding_test::wire_types_test

@@ -25,6 +25,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
+namespace siding_test::coordination_stress_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -206,3 +207,4 @@ TEST_SUITE("coordination stress") {
 }
 
 }  // namespace
+}  // namespace siding_test::coordination_stress_test

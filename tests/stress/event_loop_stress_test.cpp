@@ -19,6 +19,7 @@
 #include "support/heap_bytes.hpp"
 #include "support/leak_guard.hpp"
 
+namespace siding_test::event_loop_stress_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -197,3 +198,4 @@ TEST_SUITE("EventLoop stress") {
 }
 
 }  // namespace
+}  // namespace siding_test::event_loop_stress_test

@@ -17,6 +17,7 @@
 #include "support/executors.hpp"
 #include "support/seed.hpp"
 
+namespace siding_test::executor_stress_test {
 namespace {
 
 using siding::Future;
@@ -181,3 +182,5 @@ TEST_SUITE("Executor stress") {
     }
   }
 }
+
+}  // namespace siding_test::executor_stress_test

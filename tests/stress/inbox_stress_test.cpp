@@ -22,6 +22,7 @@
 #include "support/leak_guard.hpp"
 #include "support/seed.hpp"
 
+namespace siding_test::inbox_stress_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -271,3 +272,4 @@ TEST_SUITE("Inbox stress") {
 }
 
 }  // namespace
+}  // namespace siding_test::inbox_stress_test

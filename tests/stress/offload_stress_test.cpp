@@ -26,6 +26,7 @@
 #include "support/leak_guard.hpp"
 #include "support/seed.hpp"
 
+namespace siding_test::offload_stress_test {
 namespace {
 
 using siding::AnyFuture;
@@ -314,3 +315,5 @@ TEST_SUITE("offload stress") {
     CHECK(results.alive() == 0);
   }
 }
+
+}  // namespace siding_test::offload_stress_test

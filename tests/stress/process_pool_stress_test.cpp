@@ -18,7 +18,7 @@
 #include "support/seed.hpp"
 #include "support/shared_counts.hpp"
 
-namespace siding_test {
+namespace siding_test::process_pool_stress_test {
 namespace {
 
 enum class Fate { fine, killed, segfault, aborted, exits, throws, large };
@@ -155,4 +155,4 @@ TEST_SUITE("ProcessPool under random deaths") {
 }
 
 }  // namespace
-}  // namespace siding_test
+}  // namespace siding_test::process_pool_stress_test

@@ -14,6 +14,7 @@
 
 #include "support/log_capture.hpp"
 
+namespace siding_test::thread_pool_end_stress_test {
 namespace {
 
 using siding::Future;
@@ -73,3 +74,4 @@ TEST_SUITE("ThreadPool") {
 }
 
 }  // namespace
+}  // namespace siding_test::thread_pool_end_stress_test

@@ -63,6 +63,7 @@ std::size_t asked_for = 0;
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
+namespace siding_test::wire_fuzz_test {
 namespace {
 
 using siding::SerializationError;
@@ -218,3 +219,4 @@ TEST_SUITE("Wire stress") {
 }
 
 }  // namespace
+}  // namespace siding_test::wire_fuzz_test
