@@ -21,7 +21,7 @@ namespace {
 
 // What the handler writes to: made once in a process and never closed, since a handler may still be
 // running on another thread when the watch has ended. Only the main thread touches it otherwise.
-volatile sig_atomic_t event_fd = -1;
+volatile sig_atomic_t interrupt_fd = -1;
 
 // The process that made it, by its fork_generation: a child inherits the parent's, and must neither
 // write to it nor read from it. Relaxed: written before the handler is installed.
@@ -43,7 +43,7 @@ void on_sigint(int) {
   }
   const int saved = errno;
   const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(event_fd, &one, sizeof one);
+  [[maybe_unused]] const ssize_t written = ::write(interrupt_fd, &one, sizeof one);
   errno = saved;
 }
 
@@ -56,12 +56,12 @@ bool may_take_sigint() noexcept {
 
 // The eventfd of this process.
 void make_event_fd() {
-  if (event_fd >= 0 && inherited()) {
-    ::close(event_fd);
-    event_fd = -1;
+  if (interrupt_fd >= 0 && inherited()) {
+    ::close(interrupt_fd);
+    interrupt_fd = -1;
   }
-  if (event_fd < 0) event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (event_fd < 0) {
+  if (interrupt_fd < 0) interrupt_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (interrupt_fd < 0) {
     throw std::system_error(errno, std::system_category(),
                             "eventfd for SIGINT (raise the limit of open files, or set "
                             "RunOptions::handle_sigint to false)");
@@ -72,7 +72,7 @@ void make_event_fd() {
 
 int take_interrupts() noexcept {
   std::uint64_t count = 0;
-  if (::read(event_fd, &count, sizeof count) != static_cast<ssize_t>(sizeof count)) return 0;
+  if (::read(interrupt_fd, &count, sizeof count) != static_cast<ssize_t>(sizeof count)) return 0;
   return static_cast<int>(count);
 }
 
@@ -81,7 +81,7 @@ int take_interrupts() noexcept {
 void InterruptWatch::begin(std::function<void(int)> on_interrupt) {
   count_ = 0;
   if (!may_take_sigint()) return;
-  const bool handler_inherited = event_fd >= 0 && inherited();
+  const bool handler_inherited = interrupt_fd >= 0 && inherited();
   make_event_fd();
   take_interrupts();  // what came too late for an earlier run
   on_interrupt_ = std::move(on_interrupt);
@@ -106,7 +106,7 @@ void InterruptWatch::end() noexcept {
   on_interrupt_ = nullptr;
 }
 
-void InterruptWatch::watch_event_fd() { loop_.ring().poll_once(readable_, event_fd, POLLIN); }
+void InterruptWatch::watch_event_fd() { loop_.ring().poll_once(readable_, interrupt_fd, POLLIN); }
 
 // From inside the ring's reaping: only enqueues.
 void InterruptWatch::Readable::complete(int, std::uint32_t) noexcept { watch.loop_.ready.push(*this); }

@@ -413,17 +413,17 @@ bool Ring::State::close(nanoseconds limit) noexcept {
   phase = Phase::closing;
   withdraw_unsubmitted();
   reap();
-  nanoseconds patience = 0ns;
+  nanoseconds pause = 0ns;
   while (owed != 0) {
     // The kernel lets only the owner cancel, and makes deferred completions only for the owner.
     if (!is_owner()) return false;
     cancel_everything();
-    const int result = enter(0, patience > 0ns ? 1 : 0, patience);
+    const int result = enter(0, pause > 0ns ? 1 : 0, pause);
     reap();
     if (result == -EPERM || result == -EACCES || result == -ENOSYS) return owed == 0;
     const nanoseconds left = limit - (Clock::now() - begin);
     if (owed != 0 && left <= 0ns) return false;
-    patience = std::min(left, cancel_period);
+    pause = std::min(left, cancel_period);
   }
   give_back();
   phase = Phase::closed;

@@ -37,7 +37,7 @@ struct TakenSignal {
 static_assert(std::atomic<int>::is_always_lock_free);
 
 constexpr int signal_limit = 65;  // SIGRTMAX + 1
-std::array<TakenSignal, signal_limit> table;
+std::array<TakenSignal, signal_limit> signal_table;
 std::mutex table_mutex;
 
 // Never closed, only used again: a handler may still be running on another thread, and about to
@@ -48,7 +48,7 @@ std::uint32_t free_generation = 0;  // of the process that made them
 std::uint32_t forks_so_far() noexcept { return fork_generation.load(std::memory_order_relaxed); }
 
 extern "C" void siding_on_signal(int signal) {
-  TakenSignal& taken = table[static_cast<std::size_t>(signal)];
+  TakenSignal& taken = signal_table[static_cast<std::size_t>(signal)];
   if (taken.generation.load(std::memory_order_relaxed) != forks_so_far()) {
     // A forked child, whose parent's loop this is: the signal means there what it means by default.
     ::signal(signal, SIG_DFL);
@@ -130,7 +130,7 @@ SignalSource::~SignalSource() {
 void SignalSource::add(int signal, std::shared_ptr<SignalHandler> handler) {
   check_signal(signal);
   const std::lock_guard lock(table_mutex);
-  TakenSignal& taken = table[static_cast<std::size_t>(signal)];
+  TakenSignal& taken = signal_table[static_cast<std::size_t>(signal)];
   const bool is_of_this_process =
       taken.generation.load(std::memory_order_relaxed) == forks_so_far();
   if (taken.owner != nullptr && taken.owner != this && is_of_this_process) {
@@ -160,7 +160,7 @@ bool SignalSource::remove(int signal) noexcept {
   found->second->remove();
   handlers_.erase(found);
   const std::lock_guard lock(table_mutex);
-  give_back(table[static_cast<std::size_t>(signal)], signal);
+  give_back(signal_table[static_cast<std::size_t>(signal)], signal);
   return true;
 }
 
@@ -170,14 +170,15 @@ void SignalSource::loop_closed() noexcept {
 
 bool SignalSource::has_mail() noexcept {
   return std::any_of(handlers_.begin(), handlers_.end(), [](const auto& entry) {
-    return table[static_cast<std::size_t>(entry.first)].pending.load(std::memory_order_relaxed) != 0;
+    return signal_table[static_cast<std::size_t>(entry.first)].pending.load(
+               std::memory_order_relaxed) != 0;
   });
 }
 
 // Each handler once, however often its signal was raised since.
 void SignalSource::collect() noexcept {
   for (const auto& [signal, handler] : handlers_) {
-    TakenSignal& taken = table[static_cast<std::size_t>(signal)];
+    TakenSignal& taken = signal_table[static_cast<std::size_t>(signal)];
     if (taken.pending.exchange(0, std::memory_order_acquire) == 0) continue;
     try {
       schedule_call(scheduler_, [called = handler] { called->run(); });
@@ -200,7 +201,7 @@ void SignalSource::wake() noexcept {
 void replace_saved_action(int signal, void (*handler)(int),
                           const struct sigaction& instead) noexcept {
   const std::lock_guard lock(table_mutex);
-  TakenSignal& taken = table[static_cast<std::size_t>(signal)];
+  TakenSignal& taken = signal_table[static_cast<std::size_t>(signal)];
   if (taken.owner != nullptr && taken.before.sa_handler == handler) taken.before = instead;
 }
 

@@ -58,9 +58,9 @@ void share_spin_count(int memory) noexcept {
   if (page != MAP_FAILED) SpinCount::share(*static_cast<std::atomic<std::uint32_t>*>(page));
 }
 
-class Zygote {
+class ZygoteProcess {
  public:
-  explicit Zygote(int socket) : main_(socket) {}
+  explicit ZygoteProcess(int socket) : main_(socket) {}
 
   [[noreturn]] void serve();
 
@@ -88,7 +88,7 @@ class Zygote {
   std::vector<Worker> workers_;
 };
 
-void Zygote::answer_hello() {
+void ZygoteProcess::answer_hello() {
   ZygoteReport report;
   report.answer = ZygoteAnswer::hello;
   report.pid = ::getpid();
@@ -97,7 +97,7 @@ void Zygote::answer_hello() {
   send_message(main_, &report, sizeof report, {});
 }
 
-void Zygote::serve_main() {
+void ZygoteProcess::serve_main() {
   ZygoteMessage message;
   Received received = receive_message(main_, &message, sizeof message);
   if (received.size != static_cast<long>(sizeof message)) end();
@@ -109,7 +109,7 @@ void Zygote::serve_main() {
   }
 }
 
-bool Zygote::serve_pool(int pool) {
+bool ZygoteProcess::serve_pool(int pool) {
   ZygoteMessage message;
   Received received = receive_message(pool, &message, sizeof message);
   if (received.size != static_cast<long>(sizeof message)) return false;
@@ -120,7 +120,7 @@ bool Zygote::serve_pool(int pool) {
   return true;
 }
 
-void Zygote::spawn(int pool, const ZygoteMessage& message, Received& received) {
+void ZygoteProcess::spawn(int pool, const ZygoteMessage& message, Received& received) {
   const pid_t pid = ::fork();
   if (pid == 0) become_worker(received);
   ZygoteReport report;
@@ -139,7 +139,7 @@ void Zygote::spawn(int pool, const ZygoteMessage& message, Received& received) {
                std::span<const int>(passed, handle ? std::size_t{1} : std::size_t{0}));
 }
 
-void Zygote::become_worker(Received& received) {
+void ZygoteProcess::become_worker(Received& received) {
   // Ends with the zygote, which ends with the program. The zygote may have ended already.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != self_) ::_exit(ok);
@@ -159,7 +159,7 @@ void Zygote::become_worker(Received& received) {
              std::move(events));
 }
 
-void Zygote::reap() {
+void ZygoteProcess::reap() {
   signalfd_siginfo ignored;
   while (::read(children_, &ignored, sizeof ignored) > 0) {
   }
@@ -186,7 +186,7 @@ void Zygote::reap() {
 }
 
 // A pool has ended, or is gone without having ended its workers.
-void Zygote::leave_pool(int pool) {
+void ZygoteProcess::leave_pool(int pool) {
   for (Worker& worker : workers_) {
     if (worker.pool != pool) continue;
     ::kill(worker.pid, SIGKILL);
@@ -196,14 +196,14 @@ void Zygote::leave_pool(int pool) {
   std::erase(pools_, pool);
 }
 
-void Zygote::end() noexcept {
+void ZygoteProcess::end() noexcept {
   for (const Worker& worker : workers_) ::kill(worker.pid, SIGKILL);
   while (::wait4(-1, nullptr, 0, nullptr) > 0 || errno == EINTR) {
   }
   ::_exit(ok);
 }
 
-void Zygote::serve() {
+void ZygoteProcess::serve() {
   ::prctl(PR_SET_NAME, "siding-zygote");
   // The terminal's interrupt is for the program, which ends its workers itself.
   ::signal(SIGINT, SIG_IGN);
@@ -262,7 +262,7 @@ bool zygote_wanted() noexcept {
 }
 
 void serve_zygote() noexcept {
-  Zygote zygote(zygote_socket);
+  ZygoteProcess zygote(zygote_socket);
   zygote.serve();
 }
 
