@@ -18,6 +18,8 @@ CASES = re.compile(
     r"^\[doctest\] test cases:"
     r"\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed\s*\|\s*(\d+) skipped",
     re.MULTILINE)
+# A program runs the cases of one of its files; doctest counts all others as skipped.
+SKIPPED = re.compile(r"^\[siding\] skipped by their own condition: (\d+)$", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TAIL_LINES = 60
 
@@ -37,7 +39,11 @@ def count(record):
     summaries = CASES.findall(output)
     if not summaries:
         return 0, 1, 0, f"{status}, ended without a doctest summary"
-    ran, passed, failed, skipped = map(int, summaries[-1])
+    ran, passed, failed, _ = map(int, summaries[-1])
+    own = SKIPPED.findall(output)
+    if not own:
+        return passed, max(failed, 1), 0, f"{status}, did not say how many cases skip themselves"
+    skipped = int(own[-1])
     if not succeeded:
         return passed, max(failed, 1), skipped, status
     if failed > 0:
@@ -67,8 +73,9 @@ def show(record, why):
     print("\n".join(output[-TAIL_LINES:]))
 
 
-def line(ran, passed, failed, skipped):
-    return f"[doctest] test cases:  {ran} | {passed} passed | {failed} failed | {skipped} skipped\n"
+def line(ran, passed, failed, skipped, others=0):
+    return (f"[siding] skipped by their own condition: {skipped}\n[doctest] test cases:  {ran} | "
+            f"{passed} passed | {failed} failed | {skipped + others} skipped\n")
 
 
 SAMPLES = [
@@ -80,6 +87,9 @@ SAMPLES = [
     ("OK", 0, "a_test", "left with _exit(0)", (0, 1, 0)),
     ("OK", 0, "a_test", line(0, 0, 0, 0), (0, 1, 0)),
     ("OK", 0, "a_test", line(0, 0, 0, 2), (0, 0, 2)),
+    ("OK", 0, "a_test", line(3, 3, 0, 1, others=1000), (3, 0, 1)),
+    ("OK", 0, "a_test", line(0, 0, 0, 0, others=1000), (0, 1, 0)),
+    ("OK", 0, "a_test", line(3, 3, 0, 1).partition("\n")[2], (3, 1, 0)),
     ("TIMEOUT", -15, "a_test", None, (0, 1, 0)),
     ("TIMEOUT", -15, "check.py", None, (0, 1, 0)),
     ("SKIP", 77, "a_test", "skipped: no ring", (0, 0, 1)),

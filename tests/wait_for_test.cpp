@@ -68,7 +68,7 @@ Task<int> tidies_up(bool& tidied) {
 
 /// Awaits it and says in one word what came of it.
 template <class A>
-Task<std::string> outcome_of(A awaitable) {
+Task<std::string> ending_of(A awaitable) {
   try {
     if constexpr (std::is_void_v<siding::await_result_t<A>>) {
       co_await std::move(awaitable);
@@ -104,7 +104,7 @@ TEST_SUITE("wait_for") {
     VirtualLoop virtual_loop;
     virtual_loop.loop.run_until_complete([&]() -> Task<> {
       bool tidied = false;
-      const std::string outcome = co_await outcome_of(wait_for(tidies_up(tidied), 10ms));
+      const std::string outcome = co_await ending_of(wait_for(tidies_up(tidied), 10ms));
       CHECK(outcome == "TimeoutError");
       CHECK(tidied);
       CHECK(virtual_loop.elapsed() == 40ms);
@@ -112,7 +112,7 @@ TEST_SUITE("wait_for") {
       // The same for the future of a task.
       tidied = false;
       const Future<int> inner = create_task(tidies_up(tidied));
-      const std::string again = co_await outcome_of(wait_for(inner, 10ms));
+      const std::string again = co_await ending_of(wait_for(inner, 10ms));
       CHECK(again == "TimeoutError");
       CHECK(tidied);
       CHECK(inner.cancelled());
@@ -124,7 +124,7 @@ TEST_SUITE("wait_for") {
   TEST_CASE("a timeout leaves no cancellation request behind") {
     VirtualLoop virtual_loop;
     virtual_loop.loop.run_until_complete([&]() -> Task<> {
-      const std::string outcome = co_await outcome_of(wait_for(gives_after(1h, 1), 10ms));
+      const std::string outcome = co_await ending_of(wait_for(gives_after(1h, 1), 10ms));
       CHECK(outcome == "TimeoutError");
       CHECK(siding::current_task().cancelling() == 0);
       co_await siding::sleep(1ms);
@@ -158,7 +158,7 @@ TEST_SUITE("wait_for") {
           flag = true;
           co_return;
         };
-        const std::string outcome = co_await outcome_of(wait_for(sets_flag(), limit));
+        const std::string outcome = co_await ending_of(wait_for(sets_flag(), limit));
         CHECK(outcome == "TimeoutError");
         CHECK_FALSE(flag);
       }
@@ -173,7 +173,7 @@ TEST_SUITE("wait_for") {
       bool tidied = false;
       const Future<int> inner = create_task(tidies_up(tidied));
       co_await turns(1);
-      const std::string outcome = co_await outcome_of(wait_for(inner, 0ms));
+      const std::string outcome = co_await ending_of(wait_for(inner, 0ms));
       CHECK(outcome == "TimeoutError");
       CHECK(tidied);
       CHECK(inner.cancelled());
@@ -187,7 +187,7 @@ TEST_SUITE("wait_for") {
       for (const auto limit : {0ms, 10ms}) {
         Promise<int> begun;
         CHECK(begun.start());
-        const Future<std::string> caller = create_task(outcome_of(wait_for(begun.future(), limit)));
+        const Future<std::string> caller = create_task(ending_of(wait_for(begun.future(), limit)));
         co_await siding::sleep(10ms);
         co_await turns(3);
         CHECK(caller.done());
@@ -210,9 +210,9 @@ TEST_SUITE("wait_for") {
         }
         co_return 0;
       };
-      const std::string outcome = co_await outcome_of(wait_for(stubborn(), 10ms));
+      const std::string outcome = co_await ending_of(wait_for(stubborn(), 10ms));
       CHECK(outcome == "logic_error");
-      const std::string of_future = co_await outcome_of(wait_for(create_task(stubborn()), 10ms));
+      const std::string of_future = co_await ending_of(wait_for(create_task(stubborn()), 10ms));
       CHECK(of_future == "logic_error");
     });
   }
@@ -261,11 +261,11 @@ TEST_SUITE("wait_for") {
     VirtualLoop virtual_loop;
     virtual_loop.loop.run_until_complete([&]() -> Task<> {
       const std::string outer_first =
-          co_await outcome_of(wait_for(wait_for(gives_after(1h, 1), 20ms), 10ms));
+          co_await ending_of(wait_for(wait_for(gives_after(1h, 1), 20ms), 10ms));
       CHECK(outer_first == "TimeoutError");
       CHECK(virtual_loop.elapsed() == 10ms);
       const std::string both =
-          co_await outcome_of(wait_for(wait_for(gives_after(1h, 1), 10ms), 10ms));
+          co_await ending_of(wait_for(wait_for(gives_after(1h, 1), 10ms), 10ms));
       CHECK(both == "TimeoutError");
       CHECK(siding::current_task().cancelling() == 0);
       co_await siding::sleep(1ms);
@@ -284,11 +284,11 @@ TEST_SUITE("wait_for: an offloaded call") {
       returned = true;
     };
     if (around == Around::run_in_executor) {
-      co_return co_await outcome_of(wait_for(siding::run_in_executor(executor, function), 100ms));
+      co_return co_await ending_of(wait_for(siding::run_in_executor(executor, function), 100ms));
     }
     const auto on_cancel =
         around == Around::abandoned ? siding::OnCancel::abandon : siding::OnCancel::wait;
-    co_return co_await outcome_of(
+    co_return co_await ending_of(
         wait_for(siding::offload(executor, {.on_cancel = on_cancel}, function), 100ms));
   }
 
@@ -331,7 +331,7 @@ TEST_SUITE("wait_for: an offloaded call") {
     siding::EventLoop loop;
     loop.run_until_complete([&]() -> Task<> {
       const auto start = siding::Clock::now();
-      const std::string outcome = co_await outcome_of(
+      const std::string outcome = co_await ending_of(
           wait_for(siding::run_in_executor(nullptr, siding_test::pass, gate.key()), 20ms));
       const auto elapsed = siding::Clock::now() - start;
       CHECK(outcome == "TimeoutError");
@@ -359,7 +359,7 @@ TEST_SUITE("wait_for: an offloaded call") {
     };
     virtual_loop.loop.run_until_complete([&]() -> Task<> {
       const Future<std::string> caller = create_task([&]() -> Task<std::string> {
-        co_return co_await outcome_of(wait_for(siding::offload(pool, function), 10ms));
+        co_return co_await ending_of(wait_for(siding::offload(pool, function), 10ms));
       });
       co_await turns(2);
       running.wait_for_arrivals(1);
@@ -384,7 +384,7 @@ TEST_SUITE("wait_for: an offloaded call") {
       const Future<int> call = pool.submit(siding_test::pass_with, gate.key(), 7);
       gate.wait_for_arrivals(1);
       for (const auto limit : {0ms, 1ms}) {
-        const std::string outcome = co_await outcome_of(wait_for(call, limit));
+        const std::string outcome = co_await ending_of(wait_for(call, limit));
         CHECK(outcome == "TimeoutError");
         CHECK_FALSE(call.done());
       }

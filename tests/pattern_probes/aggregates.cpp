@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+namespace siding_probe::aggregates {
 namespace {
 
-using namespace siding_probe;
 using siding::Task;
 
 struct Pair {
@@ -239,3 +239,4 @@ TEST_SUITE("aggregates in a co_await expression") {
 }
 
 }  // namespace
+}  // namespace siding_probe::aggregates

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+namespace siding_probe::closures {
 namespace {
 
-using namespace siding_probe;
 using siding::Task;
 
 template <class F>
@@ -174,3 +174,4 @@ TEST_SUITE("closures in a co_await expression") {
 }
 
 }  // namespace
+}  // namespace siding_probe::closures

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+namespace siding_probe::conditions {
 namespace {
 
-using namespace siding_probe;
 using siding::Task;
 
 // Counts of this process, since a local would mend the probe.
@@ -160,3 +160,4 @@ TEST_SUITE("co_await in a condition") {
 }
 
 }  // namespace
+}  // namespace siding_probe::conditions

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+namespace siding_probe::expressions {
 namespace {
 
-using namespace siding_probe;
 using siding::Task;
 
 // Not constants: a condition that is known beforehand leaves one arm only.
@@ -157,3 +157,4 @@ TEST_SUITE("co_await as an operand") {
 }
 
 }  // namespace
+}  // namespace siding_probe::expressions

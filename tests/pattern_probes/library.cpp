@@ -13,9 +13,9 @@
 
 static_assert(SIDING_GUARD_TEMPORARIES == 0, "the guard would refuse these programs");
 
+namespace siding_probe::library {
 namespace {
 
-using namespace siding_probe;
 using namespace std::chrono_literals;
 using siding::Task;
 
@@ -159,3 +159,4 @@ TEST_SUITE("calls with temporaries") {
 }
 
 }  // namespace
+}  // namespace siding_probe::library
