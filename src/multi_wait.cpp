@@ -105,12 +105,14 @@ MultiWait::~MultiWait() {
   block_->release();
 }
 
-bool MultiWait::failed(const AnyFuture& future) const noexcept {
+bool MultiWait::decides(const AnyFuture& future) const noexcept {
   switch (FutureAccess::state(future)->outcome()) {
     case FutureState::Outcome::error:
       return until_ == Until::first_error || until_ == Until::first_failure;
     case FutureState::Outcome::cancelled:
       return until_ == Until::first_failure;
+    case FutureState::Outcome::value:
+      return until_ == Until::first_value;
     default:
       return false;
   }
@@ -118,8 +120,8 @@ bool MultiWait::failed(const AnyFuture& future) const noexcept {
 
 // Takes note of a future that is done. True: the wait is over.
 bool MultiWait::note(std::size_t index) noexcept {
-  if (failed(block_->slots[index].future)) {
-    if (!first_failed_.has_value()) first_failed_ = index;
+  if (decides(block_->slots[index].future)) {
+    if (!decisive_.has_value()) decisive_ = index;
     return true;
   }
   return until_ == Until::first || block_->pending == 0;

@@ -30,6 +30,7 @@
 #include <siding/process_pool.hpp>
 #include <siding/promise.hpp>
 #include <siding/queue.hpp>
+#include <siding/race.hpp>
 #include <siding/register_error.hpp>
 #include <siding/run_coroutine_threadsafe.hpp>
 #include <siding/run_in_executor.hpp>

@@ -58,7 +58,8 @@ LAYERS = [
     ]),
     ("5 bridges and operations", "parts", [
         ("offload", "detail/offload_awaiter", "detail/abandon_awaiter"),
-        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",), ("gather", "outcome"),
+        ("sleep",), ("run_in_executor",), ("to_thread",), ("to_process",),
+        ("gather", "outcome", "race"),
         ("wait",), ("as_completed",), ("wait_for",), ("shield",), ("with_cleanup",), ("next_signal",),
         ("mutex", "condition"), ("event",), ("semaphore",), ("barrier",),
         ("queue", "detail/queue_core", "detail/queue_stores"),

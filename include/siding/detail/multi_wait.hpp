@@ -16,7 +16,7 @@ namespace siding::detail {
 
 struct WaitBlock;
 
-/// Awaits several futures at once: what `wait` and `gather` are made of. It looks at no values.
+/// Awaits several futures at once: what `wait`, `gather` and `race` are made of. It looks at no values.
 ///
 /// The waiters are linked into the futures' states from a block on the heap, which is counted: the
 /// await may end while a completion of another thread is on its way to one of them.
@@ -27,6 +27,7 @@ class SIDING_EXPORT MultiWait final : public TimerNode, public Suspension {
     first,          // one is done
     first_error,    // one has failed; cancelled does not count
     first_failure,  // one has failed or was cancelled
+    first_value,    // one has a value, or all are done
   };
   enum class OnCancelled : unsigned char {
     detach,      // the await ends, the futures go on
@@ -44,10 +45,10 @@ class SIDING_EXPORT MultiWait final : public TimerNode, public Suspension {
     suspend(handle);
     return start();
   }
-  /// Which future was the first to fail, where that was waited for.
+  /// Which future was the first to fail, or to have a value, where that was waited for.
   std::optional<std::size_t> await_resume() {
     if (cancelled_) context_->throw_cancelled();
-    return first_failed_;
+    return decisive_;
   }
 
   void due(Scheduler& scheduler) noexcept override;
@@ -60,14 +61,14 @@ class SIDING_EXPORT MultiWait final : public TimerNode, public Suspension {
   friend struct WaitBlock;
 
   bool start();
-  bool failed(const AnyFuture& future) const noexcept;
+  bool decides(const AnyFuture& future) const noexcept;
   bool note(std::size_t index) noexcept;
   void wake() noexcept;
   void detach() noexcept;
 
   WaitBlock* block_;
   Limit timeout_;
-  std::optional<std::size_t> first_failed_;
+  std::optional<std::size_t> decisive_;
   Until until_;
   const OnCancelled on_cancelled_;
   bool queued_ = false;  // in the ready queue
