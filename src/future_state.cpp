@@ -20,6 +20,7 @@ struct FutureState::Extras {
   std::mutex mutex;
   std::string name;
   std::string cancel_reason;
+  std::stop_source stop{std::nostopstate};
 };
 
 FutureState::~FutureState() { delete extras_.load(std::memory_order_relaxed); }
@@ -246,6 +247,31 @@ void FutureState::set_cancel_reason(std::string_view reason) {
   Extras& own = extras();
   const std::lock_guard lock(own.mutex);
   own.cancel_reason = reason;
+}
+
+std::stop_token FutureState::stop_token(bool requested) {
+  Extras& own = extras();
+  std::stop_source source(std::nostopstate);
+  {
+    const std::lock_guard lock(own.mutex);
+    // One that was tripped by a request which was thrown since has served.
+    if (!own.stop.stop_possible() || (own.stop.stop_requested() && !requested)) {
+      own.stop = std::stop_source();
+    }
+    source = own.stop;
+  }
+  if (requested) source.request_stop();
+  return source.get_token();
+}
+
+void FutureState::trip_stop_token() noexcept {
+  Extras& own = *extras_.load(std::memory_order_acquire);
+  std::stop_source source(std::nostopstate);
+  {
+    const std::lock_guard lock(own.mutex);
+    source = own.stop;
+  }
+  source.request_stop();  // without the lock: a callback may ask for the task's name
 }
 
 }  // namespace siding::detail

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace siding::detail {
 
@@ -33,6 +34,7 @@ void TaskContext::request_cancel(std::string_view reason) {
   future_state().set_cancel_reason(reason);
   ++cancel_requests_;
   pass_cancel_on();
+  trip_stop_token();
 }
 
 // A task that a wave comes to again is waiting for itself, through others; that is not so for one
@@ -103,6 +105,17 @@ void TaskContext::ask_to_end() {
   };
   const Ending mark(scheduler_.wave);
   request_cancel("the loop is ending");
+}
+
+std::stop_token TaskContext::stop_token() { return future_state().stop_token(must_cancel_); }
+
+void TaskContext::trip_stop_token() noexcept {
+  FutureState& state = future_state();
+  if (!state.may_have_stop_token()) [[likely]] return;
+  // What a user's callback cancels is a request of its own, and no part of the wave under way.
+  const CancelWave wave = std::exchange(scheduler_.wave, CancelWave());
+  state.trip_stop_token();
+  scheduler_.wave = wave;
 }
 
 std::string TaskContext::cancel_reason() { return future_state().cancel_reason(); }

@@ -38,6 +38,7 @@
 #include <siding/shield.hpp>
 #include <siding/semaphore.hpp>
 #include <siding/sleep.hpp>
+#include <siding/stop_token.hpp>
 #include <siding/take.hpp>
 #include <siding/task.hpp>
 #include <siding/task_group.hpp>

@@ -34,7 +34,7 @@ LAYERS = [
          "detail/waiter_list"),
     ]),
     ("2 coroutine types", "free", [
-        ("task", "future", "promise", "exception_group", "limiter", "job"),
+        ("task", "future", "promise", "exception_group", "limiter", "job", "stop_token"),
         ("detail/portable_call",),
         ("detail/future_state", "detail/future_awaiter", "detail/future_callback",
          "detail/call_state", "detail/scheduled_call", "detail/error_report", "error_report"),

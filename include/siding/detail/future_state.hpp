@@ -13,6 +13,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -125,6 +126,16 @@ class SIDING_EXPORT FutureState : public Recycled {
   void set_name(std::string_view name);
   std::string cancel_reason();
   void set_cancel_reason(std::string_view reason);
+
+  // For a task's state, on its loop's thread.
+  /// The token that stands for the next request, or, if `requested`, for one that was made already.
+  std::stop_token stop_token(bool requested);
+  /// relaxed: what the loop's thread made itself.
+  bool may_have_stop_token() const noexcept {
+    return extras_.load(std::memory_order_relaxed) != nullptr;
+  }
+  /// Callbacks of users run in here.
+  void trip_stop_token() noexcept;
 
  protected:
   static constexpr std::uint64_t done_bit = 1;

@@ -8,6 +8,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -120,6 +121,9 @@ class SIDING_EXPORT TaskContext : public Node {
   void absorb_cancel() noexcept { must_cancel_ = false; }
   [[noreturn]] void throw_cancelled();
 
+  /// As `current_stop_token()`.
+  std::stop_token stop_token();
+
   /// The state behind the task's futures.
   virtual FutureState& future_state() noexcept = 0;
 
@@ -133,6 +137,8 @@ class SIDING_EXPORT TaskContext : public Node {
 
  protected:
   ~TaskContext() = default;
+
+  void trip_stop_token() noexcept;  // if there is one
 
   virtual void end() noexcept = 0;  // takes the outcome out of the frame and destroys it
 

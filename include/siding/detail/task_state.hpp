@@ -86,6 +86,7 @@ class TaskState final : public ValueState<T>, public TaskContext {
 
   void abandon() noexcept override {
     observer_.abandoned();
+    this->TaskContext::trip_stop_token();  // what the frame's destructors wait for may wait for it
     destroy_frame();
     if (task_link != nullptr) delist();
     this->mark_read();
