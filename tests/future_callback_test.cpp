@@ -169,6 +169,27 @@ TEST_SUITE("Future callbacks") {
     CHECK(ran == std::vector{1, 3});
   }
 
+  // AF-003
+  TEST_CASE("a function that was added twice has two ids, each of which removes one") {
+    ThreadPool pool{{.max_workers = 1}};
+    Gate gate;
+    const auto call = pool.submit(pass, gate.key());
+    std::vector<int> ran;
+    const auto function = [&ran] { ran.push_back(1); };
+
+    const auto once = call.add_done_callback(function);
+    const auto twice = call.add_done_callback(function);
+    call.add_done_callback([&ran] { ran.push_back(2); });
+    CHECK(once.value != twice.value);
+    CHECK(call.remove_done_callback(once));
+    CHECK_FALSE(call.remove_done_callback(once));
+    CHECK(call.remove_done_callback(twice));
+    gate.open();
+    pool.shutdown();
+
+    CHECK(ran == std::vector{2});
+  }
+
   TEST_CASE("a callback that has run, is about to, or is of another future cannot be removed") {
     ThreadPool pool{{.max_workers = 1}};
     Gate gate;

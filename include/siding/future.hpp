@@ -128,7 +128,10 @@ class SIDING_EXPORT AnyFuture {
     return CallbackId{detail::add_callback<AnyFuture>(*this, some(), std::move(fn))};
   }
 
-  /// False if it has run, is about to, or is not of this future.
+  /// Destroys a callback unrun. False if it has run, is about to, or is not of this future.
+  ///
+  /// Unlike asyncio's it takes one registration away, and not all of one function: closures cannot be
+  /// compared, so each registration has an id. Thread safety: any thread.
   bool remove_done_callback(CallbackId id) const {
     return detail::remove_callback(some(), id.value);
   }
