@@ -19,31 +19,55 @@ namespace siding {
 /// Settings of one spawned task.
 struct TaskOptions {
   std::string_view name{};  ///< shown in reports; copied at the call
+  /// The task takes its first step, up to its first suspension, inside the call that creates it.
+  /// What ends there is done when the call returns, and was never scheduled.
+  ///
+  /// The creator goes on after that step, as after a function call. What the body throws is in the
+  /// future. Where the loop does not run yet, on another thread than the loop's, and where 32
+  /// are inside one another already, it begins in the next iteration, as others do.
+  bool eager = false;
 };
 static_assert(std::is_trivially_destructible_v<TaskOptions>);
 
 namespace detail {
 
+/// Names a task that was just created, and has it take its first step if it is eager. The state may
+/// be gone on return, if nobody holds a handle.
+template <class State>
+void begin(State& state, std::string_view name, bool eager) {
+  if (!name.empty()) {
+    try {
+      state.set_name(name);
+    } catch (...) {
+      if (eager) state.start_later();  // it is the loop's, as any other whose name finds no memory
+      throw;
+    }
+  }
+  if (eager) state.start_now();
+}
+
 /// Starts `task` on `scheduler`, which the calling thread runs or is about to run.
 template <class T>
 Future<T> spawn(Scheduler& scheduler, Task<T>& task, const TaskOptions& options) {
   TaskFrame::check_unstarted(task);
-  auto* state = new TaskState<T>(scheduler, task, 1);
+  const bool eager = options.eager && starts_eagerly(scheduler);
+  auto* state = new TaskState<T>(scheduler, task, 1, eager);
   Future<T> future = FutureAccess::adopt<T>(state);
-  if (!options.name.empty()) future.set_name(options.name);
+  begin(*state, options.name, eager);
   return future;
 }
 
 }  // namespace detail
 
-/// Starts a task on the current loop: it takes its first step in the loop's next iteration.
+/// Starts a task on the current loop: it takes its first step in the loop's next iteration, or at
+/// once if it is eager.
 ///
 /// The loop owns it: dropping the returned future does not end it. Its frame, and so its arguments,
 /// are destroyed when it ends, also while futures live on.
 ///
 /// Parameters:
 ///   task     moved in.
-///   options  a name for reports.
+///   options  a name for reports, and whether it is eager.
 /// Returns: the future of what the task returns.
 /// Throws: NoRunningLoop outside a loop; then the task is destroyed unstarted. InvalidStateError if
 ///   the task was moved from, or awaited before.

@@ -73,7 +73,7 @@ struct ThreadsafeSpawn {
 /// Parameters:
 ///   task     moved in; the loop owns it from now on.
 ///   loop     the one to run it on. If it does not run, the task starts when it does.
-///   options  a name for reports.
+///   options  a name for reports; eager only on the loop's own thread.
 /// Returns: the future of what the task returns. It may be read, awaited on any loop, and cancelled
 ///   on any thread.
 /// Throws: LoopClosed if the loop is closed, InvalidStateError if the task was moved from or awaited

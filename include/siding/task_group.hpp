@@ -92,9 +92,10 @@ class SIDING_EXPORT TaskGroup {
   ///   then the task is destroyed unstarted.
   template <class T>
   Future<T> create_task(Task<T> task, TaskOptions options = {}) {
-    auto* state = begin<T>(task, 1);
+    const bool eager = options.eager && detail::starts_eagerly(context_.scheduler());
+    auto* state = begin<T>(task, 1, eager);
     Future<T> future = detail::FutureAccess::adopt<T>(state);
-    if (!options.name.empty()) future.set_name(options.name);
+    detail::begin(*state, options.name, eager);
     return future;
   }
   template <detail::body_of<> Body>
@@ -107,8 +108,9 @@ class SIDING_EXPORT TaskGroup {
   /// The same without a future: the cheapest child.
   template <class T>
   void start(Task<T> task, TaskOptions options = {}) {
-    auto* state = begin<T>(task, 0);
-    if (!options.name.empty()) state->set_name(options.name);
+    const bool eager = options.eager && detail::starts_eagerly(context_.scheduler());
+    auto* state = begin<T>(task, 0, eager);
+    detail::begin(*state, options.name, eager);
   }
   template <detail::body_of<> Body>
   void start(Body&& body, TaskOptions options = {}) {
@@ -130,10 +132,11 @@ class SIDING_EXPORT TaskGroup {
   ~TaskGroup();
 
   template <class T>
-  auto* begin(Task<T>& task, std::uint32_t handles) {
+  auto* begin(Task<T>& task, std::uint32_t handles, bool eager) {
     detail::TaskFrame::check_unstarted(task);
     check_open();
-    return new detail::TaskState<T, detail::GroupMember>(context_.scheduler(), task, handles, *this);
+    return new detail::TaskState<T, detail::GroupMember>(context_.scheduler(), task, handles, eager,
+                                                         *this);
   }
 
   void check_open() const;

@@ -78,6 +78,18 @@ class SIDING_EXPORT TaskContext : public Node {
     }
   }
 
+  /// A turn inside the step of another task, or of a callback, which then goes on.
+  void resume_inside(std::coroutine_handle<> handle) noexcept {
+    Scheduler& scheduler = scheduler_;
+    TaskContext* const creator = scheduler.current;
+    const unsigned hops = scheduler.hops;
+    ++scheduler.nested;
+    resume(handle);
+    --scheduler.nested;
+    scheduler.hops = hops;
+    scheduler.current = creator;
+  }
+
   /// Where a coroutine hands over to another one of the same task: returns it, or, when the budget
   /// of this step is used up, posts it and returns to the loop.
   std::coroutine_handle<> transfer(std::coroutine_handle<> to) noexcept {
@@ -179,6 +191,12 @@ class SIDING_EXPORT TaskContext : public Node {
  private:
   bool asked_to_end_ = false;
 };
+
+/// Whether a task that is created now may take its first step at once: the loop runs on this
+/// thread, and not too many are inside one another.
+inline bool starts_eagerly(const Scheduler& scheduler) noexcept {
+  return current_scheduler == &scheduler && scheduler.nested < Scheduler::nesting_limit;
+}
 
 [[noreturn]] SIDING_EXPORT void throw_awaits_itself();
 

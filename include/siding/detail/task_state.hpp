@@ -43,10 +43,11 @@ class TaskState final : public ValueState<T>, public TaskContext {
   using Outcome = FutureState::Outcome;
 
  public:
-  /// Takes the frame over and schedules its first step. The loop holds one reference, beside those of
-  /// the `handles` that are about to be made.
+  /// Takes the frame over and schedules its first step; if it is eager, one of the two below is to
+  /// follow. The loop holds one reference, beside those of the `handles` that are about to be made.
   template <class... Args>
-  TaskState(Scheduler& scheduler, Task<T>& task, std::uint32_t handles, Args&&... observer)
+  TaskState(Scheduler& scheduler, Task<T>& task, std::uint32_t handles, bool eager,
+            Args&&... observer)
       : ValueState<T>(FutureState::Origin::task, handles + 1),
         TaskContext(scheduler),
         observer_(std::forward<Args>(observer)...) {
@@ -54,8 +55,16 @@ class TaskState final : public ValueState<T>, public TaskContext {
     frame_ = TaskFrame::release(task);
     frame_.promise().context = this;
     enlist();
-    post(frame_);
+    if (!eager) post(frame_);
   }
+  /// The first step of an eager one, inside its creator's. The state may be gone on return, if
+  /// nobody holds a handle.
+  void start_now() noexcept {
+    started_.store(true, std::memory_order_relaxed);
+    resume_inside(frame_);
+  }
+  /// In the next iteration after all.
+  void start_later() noexcept { post(frame_); }
   /// The same on another thread than the loop's, whose list and queue come to know it in arrive().
   TaskState(Scheduler& scheduler, Task<T>& task, FromOutside)
       : ValueState<T>(FutureState::Origin::task, 2), TaskContext(scheduler) {
