@@ -95,7 +95,9 @@ class TaskState final : public ValueState<T>, public TaskContext {
 
   void abandon() noexcept override {
     observer_.abandoned();
-    this->TaskContext::trip_stop_token();  // what the frame's destructors wait for may wait for it
+    // What the frame's destructors wait for may wait for the token. One that has not started has none,
+    // and is perhaps abandoned on another thread than the loop's.
+    if (running()) this->TaskContext::trip_stop_token();
     destroy_frame();
     if (task_link != nullptr) delist();
     this->mark_read();
