@@ -14,6 +14,8 @@ Executor::~Executor() = default;
 
 Job Executor::withdraw(Job::Id) noexcept { return Job(); }
 
+std::vector<std::string> Executor::running_calls() const { return {}; }
+
 JobQueue::~JobQueue() {
   while (Job job = pop()) {
   }

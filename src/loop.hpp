@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -52,6 +53,8 @@ class Loop final : public Scheduler {
   /// Cancels every task, and those they start meanwhile, and runs until all have ended. False: it
   /// was given up at the limit, because tasks still await calls of executors.
   bool run_until_no_tasks(Limit limit = {});
+  /// Names the calls of executors that tasks wait for, and those that the default pools run.
+  std::vector<std::string> unfinished_calls() const;
   /// Ends for good a loop whose tasks await calls that do not return: with the frames of its tasks,
   /// and all else that such a call may still touch, it has to be leaked.
   void give_up() noexcept;

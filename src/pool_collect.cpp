@@ -137,6 +137,21 @@ std::string PoolCore::name_of(const JobNode& node) const {
   return given.empty() ? node.portable().describe() : std::string(given);
 }
 
+// Any thread. A node in a slot is there while the lock is held: who settles it takes it out before.
+std::vector<std::string> PoolCore::running_calls() const {
+  std::vector<std::string> names;
+  const Lock lock(mutex_);
+  for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+    for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
+      const JobNode* const node = worker->calls[slot].node;
+      if (node == nullptr) continue;
+      const SlotState state = worker->region->slots[slot].state.load(std::memory_order_relaxed);
+      if (state == SlotState::running || state == SlotState::killing) names.push_back(name_of(*node));
+    }
+  }
+  return names;
+}
+
 // From now on a completion of the channel writes its eventfd. False: something is waiting already.
 bool PoolCore::fall_asleep(std::uint32_t channel) noexcept {
   const Lock lock(mutex_);

@@ -110,6 +110,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   bool stop(const ShutdownOptions& how);
   std::size_t max_workers() const noexcept { return max_workers_; }
   std::size_t worker_count() const noexcept;
+  std::vector<std::string> running_calls() const;
 
   // RemoteExecutor
   bool recall(JobNode& node) noexcept override;

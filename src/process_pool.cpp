@@ -37,6 +37,7 @@ ProcessPool::~ProcessPool() { stop({}); }
 void ProcessPool::enqueue(Job job) { core_->enqueue(std::move(job)); }
 Job ProcessPool::withdraw(Job::Id job) noexcept { return core_->withdraw(job); }
 bool ProcessPool::stop(const ShutdownOptions& options) { return core_->stop(options); }
+std::vector<std::string> ProcessPool::running_calls() const { return core_->running_calls(); }
 std::size_t ProcessPool::max_workers() const noexcept { return core_->max_workers(); }
 std::size_t ProcessPool::worker_count() const noexcept { return core_->worker_count(); }
 

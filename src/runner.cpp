@@ -10,11 +10,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace siding {
 
@@ -120,17 +122,32 @@ void Runner::close() {
     state.engine.run_until_done(*detail::FutureAccess::state(joined), false);
     if (!joined.result()) {
       detail::log(
-          "run: calls on the default executor did not end within executor_join_limit; its threads "
-          "are left running");
+          "run: calls on the default executor did not end within executor_join_limit" +
+          unfinished_text() +
+          "; its threads are left running. Cancel such calls before main ends, and let them take a "
+          "std::stop_token");
     }
   }
   state.loop.close();
 }
 
+// ": resize, int (*)(int)", or nothing if no call is known.
+std::string Runner::unfinished_text() const {
+  constexpr std::size_t most = 8;  // chosen: a line that can still be read
+  const std::vector<std::string> names = state_->engine.unfinished_calls();
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < most; ++i) {
+    text += (i == 0 ? ": " : ", ") + names[i];
+  }
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
+  return text;
+}
+
 void Runner::leak(const char* why) {
-  detail::log(std::string("run: ") + why +
-              " while tasks await calls that have not returned; their frames, the loop and the "
-              "default executor are leaked. Let such calls take a std::stop_token, or OnCancel::abandon");
+  detail::log(std::string("run: ") + why + " while tasks await calls that have not returned" +
+              unfinished_text() +
+              "; their frames, the loop and the default executor are leaked. Let such calls take a "
+              "std::stop_token, or OnCancel::abandon");
   state_->engine.give_up();
   state_->leaked = true;
 }

@@ -251,11 +251,12 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown may be called again, and by several threads 
 }
 
 // TP-013
-TEST_CASE_TEMPLATE_DEFINE("shutdown with a limit returns in time and says that work is left", F,
-                          contract_shutdown_limit) {
+TEST_CASE_TEMPLATE_DEFINE("shutdown with a limit returns in time, and then what is left can be named",
+                          F, contract_shutdown_limit) {
   const Subject<F> executor(1);
   Gate gate;
-  const auto call = executor->submit(pass_with, gate.key(), 1);
+  const auto call = executor->submit({.name = "resize"}, pass_with, gate.key(), 1);
+  gate.wait_for_arrivals(1);
   constexpr auto limit = std::chrono::milliseconds(50);
 
   const auto start = siding::Clock::now();
@@ -266,8 +267,14 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown with a limit returns in time and says that w
   CHECK(elapsed >= limit);
   CHECK(elapsed < std::chrono::seconds(1) * slowness);
   CHECK_FALSE(call.done());
+  if constexpr (F::names_calls) {
+    CHECK(executor->running_calls() == std::vector<std::string>{"resize"});
+  } else {
+    CHECK(executor->running_calls().empty());
+  }
   gate.open();
   CHECK(executor->shutdown({.timeout = hang_limit}));
+  CHECK(executor->running_calls().empty());
   CHECK(call.result() == 1);
 }
 

@@ -4,8 +4,10 @@
 
 #include <siding/create_task.hpp>
 #include <siding/error.hpp>
+#include <siding/offload.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/sleep.hpp>
+#include <siding/thread_pool.hpp>
 #include <siding/to_thread.hpp>
 
 #include <doctest/doctest.h>
@@ -62,14 +64,18 @@ TEST_SUITE("the end of run()") {
 
   // In children, since a thread and a loop are left behind for good; they leave the usual way, with
   // static destructors.
+  // RU-005
   TEST_CASE("executor_join_limit bounds the end also where a task that is left awaits a call") {
     auto runs_over_limit = [] {
       const siding_test::LogCapture log;
       static Gate& never = *new Gate;  // never opened
       auto main = []() -> Task<int> {
+        static siding::ThreadPool& other = *new siding::ThreadPool;
         siding::create_task(siding::to_thread(siding_test::pass, never.key()));
+        siding::create_task(
+            siding::offload(other, {.name = "backup"}, siding_test::pass, never.key()));
         co_await siding_test::turns(2);
-        never.wait_for_arrivals(1);
+        never.wait_for_arrivals(2);
         co_return 5;
       };
 
@@ -77,7 +83,10 @@ TEST_SUITE("the end of run()") {
 
       if (result != 5) return 1;
       if (log.lines().size() != 1) return 2;
-      return log.lines()[0].find("executor_join_limit has passed") != std::string::npos ? 0 : 3;
+      const std::string line = log.lines()[0];
+      if (line.find("executor_join_limit has passed") == std::string::npos) return 3;
+      // One by its name, the other by its function.
+      return line.find("returned: backup, void (*)(siding_test::GateKey); ") != std::string::npos ? 0 : 4;
     };
 
     CHECK(siding_test::status_in_child([&]() -> int { std::exit(runs_over_limit()); }) == 0);

@@ -242,14 +242,16 @@ TEST_SUITE("run()") {
   }
 
   // RU-005
-  TEST_CASE("the wait for the default executor can be bounded; the process can end nevertheless") {
+  TEST_CASE("the wait for the default executor can be bounded: a line names the call that is stuck, and the "
+            "process can end") {
     // In a child, since a thread is left behind for good.
     const auto limit = 100ms;
     auto runs_over_limit = [&] {
       const siding_test::LogCapture log;
       static Gate& never = *new Gate;  // never opened
       auto main = [&]() -> Task<int> {
-        auto call = siding::run_in_executor(nullptr, siding_test::pass, never.key());
+        auto call = siding::run_in_executor(nullptr, {.name = "backup"}, siding_test::pass,
+                                            never.key());
         never.wait_for_arrivals(1);
         co_return 5;
       };
@@ -261,7 +263,7 @@ TEST_SUITE("run()") {
       if (result != 5) return 1;
       if (elapsed < limit || elapsed > 5s * siding_test::slowness) return 2;
       if (log.lines().size() != 1) return 3;
-      if (log.lines()[0].find("executor_join_limit") == std::string::npos) return 4;
+      if (log.lines()[0].find("within executor_join_limit: backup; ") == std::string::npos) return 4;
       return 0;
     };
 

@@ -13,9 +13,11 @@
 #include <concepts>
 #include <memory>
 #include <ranges>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace siding {
 
@@ -98,7 +100,8 @@ class SIDING_EXPORT Executor {
 
   /// Takes no more work, lets what was taken over end, and waits for it.
   ///
-  /// Returns: false if the timeout passed first; calling again waits again.
+  /// Returns: false if the timeout passed first; calling again waits again. Then `running_calls()`
+  ///   says what is still running.
   /// Thread safety: any thread, any number of times.
   bool shutdown(ShutdownOptions options = {}) { return stop(options); }
 
@@ -115,6 +118,13 @@ class SIDING_EXPORT Executor {
 
   /// As `shutdown`. Idempotent. The destructor of a derived class has to call it.
   virtual bool stop(const ShutdownOptions& options) = 0;
+
+  // For both.
+
+  /// Names the calls that are running: each by the name that it was given, or else by the type of its
+  /// function. Empty if there is none, or if this executor does not know. For reports, such as that of
+  /// a shutdown that did not end in time. Any thread.
+  [[nodiscard]] virtual std::vector<std::string> running_calls() const;
 };
 
 /// Names an executor in a call: a reference, a pointer, or `nullptr` for the loop's default pool.

@@ -95,6 +95,7 @@ class SIDING_EXPORT ProcessPool final : public Executor {
   Job withdraw(Job::Id job) noexcept override;
   /// Throws: InvalidStateError in a done-callback that the pool itself runs, unless `wait` is false.
   bool stop(const ShutdownOptions& options) override;
+  std::vector<std::string> running_calls() const override;
 
   std::size_t max_workers() const noexcept;
   /// Processes that exist now, or are being made.

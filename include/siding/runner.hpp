@@ -8,6 +8,7 @@
 #include <siding/time.hpp>
 
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -16,8 +17,9 @@ namespace siding {
 /// How `run()` and `Runner` behave.
 struct RunOptions {
   /// How long the end waits at most for calls of the default executor, and for calls that tasks
-  /// which are left still await; none by default. Past it a line goes to the log, and what the calls
-  /// use is leaked: the executor, and where a task awaits one, the loop with the frames of its tasks.
+  /// which are left still await; none by default. Past it a line that names them goes to the log, and
+  /// what they use is leaked: the executor, and where a task awaits one, the loop with the frames of
+  /// its tasks.
   Limit executor_join_limit{};
   /// Whether the first SIGINT cancels main and the second ends the run at once, without waiting for
   /// calls that run; what these use is leaked, as past executor_join_limit. Only on the main
@@ -65,6 +67,7 @@ class SIDING_EXPORT Runner {
   void run_main(const AnyFuture& main);
 
   struct State;
+  std::string unfinished_text() const;
   void leak(const char* why);
   static void keep_for_good(std::unique_ptr<State> state) noexcept;
 

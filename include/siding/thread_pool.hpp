@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace siding {
 
@@ -94,6 +95,7 @@ class SIDING_EXPORT ThreadPool final : public Executor {
   Job withdraw(Job::Id job) noexcept override;
   /// Throws: InvalidStateError on one of its own workers, unless `wait` is false.
   bool stop(const ShutdownOptions& options) override;
+  std::vector<std::string> running_calls() const override;
 
   std::size_t max_workers() const noexcept;
   /// Threads that exist now.

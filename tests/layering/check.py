@@ -50,7 +50,7 @@ LAYERS = [
     ("4 engines", "parts", [
         ("event_loop", "loop", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
          "testing/virtual_clock"),
-        ("thread_pool",),
+        ("thread_pool", "thread_pool_core", "thread_pool_end", "thread_pool_workers"),
         ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager", "pool_recall",
          "pool_worker", "arena",
          "worker_process", "worker_region", "zygote", "zygote_main", "zygote_protocol",

@@ -27,6 +27,7 @@ struct ThreadPools {
   static constexpr bool parallel = true;
   static constexpr bool withdraws = true;
   static constexpr bool in_process = true;
+  static constexpr bool names_calls = true;
 };
 
 struct ProcessPools {
@@ -38,6 +39,7 @@ struct ProcessPools {
   static constexpr bool parallel = true;
   static constexpr bool withdraws = true;
   static constexpr bool in_process = false;
+  static constexpr bool names_calls = true;
 };
 
 struct InlineExecutors {
@@ -46,6 +48,7 @@ struct InlineExecutors {
   static constexpr bool parallel = false;
   static constexpr bool withdraws = false;
   static constexpr bool in_process = true;
+  static constexpr bool names_calls = false;
 };
 
 struct OneThreads {
@@ -54,6 +57,7 @@ struct OneThreads {
   static constexpr bool parallel = false;
   static constexpr bool withdraws = false;
   static constexpr bool in_process = true;
+  static constexpr bool names_calls = false;
 };
 
 struct FewThreadses {
@@ -64,6 +68,7 @@ struct FewThreadses {
   static constexpr bool parallel = true;
   static constexpr bool withdraws = true;
   static constexpr bool in_process = true;
+  static constexpr bool names_calls = false;
 };
 
 }  // namespace siding_test

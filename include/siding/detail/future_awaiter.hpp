@@ -37,6 +37,7 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
   }
   bool cancel() noexcept override;
   bool give_up() noexcept override;
+  const JobNode* awaited_call() noexcept override { return state_->job(); }
 
  protected:
   explicit FutureAwaiterBase(FutureState& state) noexcept : state_(&state) {}

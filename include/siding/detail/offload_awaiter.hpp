@@ -56,6 +56,7 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
     if (waits_) leave_limiter();
   }
   bool cancel() noexcept override;
+  const JobNode* awaited_call() noexcept override { return this; }
 
   // Whoever holds the job.
   void fail(std::exception_ptr error) noexcept override;

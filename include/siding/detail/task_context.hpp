@@ -15,6 +15,7 @@
 namespace siding::detail {
 
 class FutureState;
+struct JobNode;
 
 /// What a task waits for: the part of an awaiter that a cancellation reaches. One mechanism for
 /// every awaiter of the library.
@@ -33,6 +34,9 @@ class Suspension {
   /// Ends the wait without passing the request on to what is waited for: the request has come from
   /// there, so that each waits for the other. Result as `cancel`.
   virtual bool give_up() noexcept { return cancel(); }
+
+  /// Loop thread: the call of an executor that is waited for; null if it is something else.
+  virtual const JobNode* awaited_call() noexcept { return nullptr; }
 
  protected:
   Suspension() = default;
@@ -107,6 +111,11 @@ class SIDING_EXPORT TaskContext : public Node {
     if (must_cancel_) [[unlikely]] {
       if (suspension.cancel()) must_cancel_ = false;
     }
+  }
+
+  /// The call of an executor that the task waits for; null if it waits for something else.
+  const JobNode* awaited_call() const noexcept {
+    return suspension_ != nullptr ? suspension_->awaited_call() : nullptr;
   }
 
   /// Whether a request waits for the next suspension point.
