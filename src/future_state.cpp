@@ -148,6 +148,7 @@ void FutureState::last_reference_gone() noexcept {
 }
 
 void FutureState::report(std::exception_ptr error, std::string_view message) noexcept {
+  if (is_cancelled(error)) return;  // the function has heard that its caller has gone
   retain();
   report_error(home(), message, std::move(error), FutureAccess::adopt_any(this));
 }

@@ -6,6 +6,8 @@
 namespace siding::detail {
 
 constinit thread_local CallEnd last_call_end = CallEnd::not_called;
+constinit thread_local const JobNode* running_call = nullptr;
+constinit thread_local const std::atomic<std::uint32_t>* running_stop = nullptr;
 constinit thread_local BlockedHelp* blocked_help = nullptr;
 
 bool JobNode::pin() noexcept {

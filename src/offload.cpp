@@ -110,7 +110,7 @@ bool OffloadAwaiterBase::cancel() noexcept {
     }
     // The executor moves it from one process to another.
   } while (may_be_caught());
-  if (phase.load(std::memory_order_acquire) != Phase::running) return false;
+  if (!move_phase(Phase::running, Phase::abandoned)) return false;  // it has returned
   cancelled_ = true;
   request_stop();
   return true;

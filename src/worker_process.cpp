@@ -6,6 +6,7 @@
 #include "worker_region.hpp"
 #include "zygote_protocol.hpp"
 
+#include <siding/detail/job_node.hpp>
 #include <siding/detail/portable_call.hpp>
 #include <siding/detail/remote_exception.hpp>
 #include <siding/error.hpp>
@@ -252,6 +253,11 @@ void Worker::call(Slot& slot) {
   try {
     const std::span<const std::byte> arguments = request(slot);
     WireReader in(arguments);
+    // The function of a call that takes no token is ended with this process, so nobody sets it there.
+    struct Asking {
+      explicit Asking(const Slot& of) noexcept { running_stop = &of.stop; }
+      ~Asking() { running_stop = nullptr; }
+    } const asking(slot);
     const auto thunk = reinterpret_cast<Thunk>(const_cast<void*>(code_at(slot.thunk)));
     slot.kind = ReplyKind::value;
     if (slot.takes_token == 0) {

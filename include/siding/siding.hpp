@@ -8,6 +8,7 @@
 #include <siding/barrier.hpp>
 #include <siding/call_options.hpp>
 #include <siding/cancellation.hpp>
+#include <siding/check_cancelled.hpp>
 #include <siding/context_var.hpp>
 #include <siding/condition.hpp>
 #include <siding/create_task.hpp>

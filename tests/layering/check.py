@@ -23,7 +23,7 @@ LAYERS = [
     ("1 vocabulary", "free", [
         ("time", "error", "cancellation", "awaitable", "log",
          "io_uring_unavailable", "limit_text", "context_var", "detail/variables", "detail/job_node",
-         "call_options", "take", "parker", "spin", "signals_blocked", "live_rings",
+         "call_options", "check_cancelled", "take", "parker", "spin", "signals_blocked", "live_rings",
          "detail/completion_source"),
         ("wire", "register_error", "standard_errors", "file_descriptor"),
         ("detail/code_identity", "detail/remote_exception", "detail/wire_argument",

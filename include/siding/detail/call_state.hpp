@@ -37,6 +37,7 @@ class CallState final : public ValueState<T>, public JobNode {
     if (!this->move_phase(Phase::queued, Phase::running)) return this->release();
     std::exception_ptr error;
     try {
+      const RunningCallScope scope(*this);
       this->emplace_from([this] { return call_stored(*call_, stop_.token()); });
     } catch (...) {
       error = std::current_exception();

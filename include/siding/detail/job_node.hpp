@@ -44,7 +44,8 @@ class RemoteExecutor {
 /// that cancelling and starting exclude each other:
 ///   queued -> running     a worker: the function is called
 ///   queued -> cancelled   the canceller: the function is never called
-///   running -> abandoned  the canceller of a future made on a loop: the outcome is dropped
+///   running -> abandoned  the canceller of a future made on a loop, or of an awaited call: the outcome
+///                         is dropped; an awaited call is waited for. The function may ask.
 ///   running -> finished   the worker: the outcome counts
 ///
 /// A call that goes to another process is not touched by its worker. There the executor moves it on,
@@ -142,6 +143,30 @@ struct SIDING_EXPORT JobNode : Node {
 enum class CallEnd : std::uint8_t { not_called, returned, threw };
 extern constinit thread_local CallEnd last_call_end
     __attribute__((visibility("default"), tls_model("initial-exec")));
+
+/// The call whose function this thread is in; null: none.
+extern constinit thread_local const JobNode* running_call
+    __attribute__((visibility("default"), tls_model("initial-exec")));
+/// The same in a worker process, where there is no node: set by the program when the caller was
+/// cancelled. Null elsewhere.
+extern constinit thread_local const std::atomic<std::uint32_t>* running_stop
+    __attribute__((visibility("default"), tls_model("initial-exec")));
+
+/// The time in which the function of a call runs. It ends before the call is settled, after which the
+/// node may be gone.
+class RunningCallScope {
+ public:
+  explicit RunningCallScope(const JobNode& node) noexcept
+      : outer_(running_call) {  // a worker that waits for a call may run it itself
+    running_call = &node;
+  }
+  ~RunningCallScope() { running_call = outer_; }
+  RunningCallScope(const RunningCallScope&) = delete;
+  RunningCallScope& operator=(const RunningCallScope&) = delete;
+
+ private:
+  const JobNode* const outer_;
+};
 
 /// A worker's executor, which runs a queued job of its own in place of waiting for it. Set on the
 /// threads of workers.

@@ -155,6 +155,7 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
     if (move_phase(Phase::queued, Phase::running)) {
       CallEnd end = CallEnd::returned;
       try {
+        const RunningCallScope scope(*this);
         result_.set_value_from([this] { return call_stored(call_, stop_.token()); });
       } catch (...) {
         result_.set_error(std::current_exception());
