@@ -40,6 +40,10 @@ void StepAwaiterBase::leave() noexcept {
   while (on_the_way_) scheduler.refuse_arrivals();
 }
 
+void StepAwaiterBase::describe(FixedText& text) const noexcept {
+  text.add("the next future of as_completed()");
+}
+
 bool StepAwaiterBase::start() {
   Scheduler& scheduler = context_->scheduler();
   const std::optional<TimePoint> until = steps_.until();

@@ -65,7 +65,9 @@ std::string describe(const std::exception_ptr& error) {
 void log_error(std::string_view message, const std::exception_ptr& error,
                std::string_view source) noexcept {
   try {
-    if (source.empty()) {
+    if (error == nullptr) {
+      log(message);
+    } else if (source.empty()) {
       log(fmt::format("{}: {}", message, describe(error)));
     } else {
       log(fmt::format("{}: {} (in {})", message, describe(error), source));

@@ -2,6 +2,7 @@
 #include <siding/event_loop.hpp>
 
 #include "loop.hpp"
+#include "task_dump.hpp"
 
 #include <siding/error.hpp>
 #include <siding/executor.hpp>
@@ -53,6 +54,18 @@ void EventLoop::close() { loop_->close(); }
 bool EventLoop::is_closed() const noexcept { return loop_->closed(); }
 bool EventLoop::is_running() const noexcept { return loop_->running(); }
 LoopCounters EventLoop::counters() const noexcept { return loop_->counters(); }
+bool EventLoop::get_debug() const noexcept { return loop_->debug; }
+void EventLoop::set_debug(bool on) noexcept { loop_->debug = on; }
+std::vector<AnyFuture> EventLoop::all_tasks() const { return detail::all_tasks(*loop_); }
+std::string EventLoop::dump_tasks() const { return detail::dump_tasks(*loop_); }
+
+std::vector<AnyFuture> all_tasks() {
+  return detail::all_tasks(detail::require_scheduler("all_tasks"));
+}
+std::string dump_tasks() {
+  return detail::dump_tasks(
+      static_cast<detail::Loop&>(detail::require_scheduler("dump_tasks")));
+}
 
 detail::Scheduler& EventLoop::scheduler() const noexcept { return *loop_; }
 

@@ -230,6 +230,24 @@ std::string FutureState::name() {
   return own.name;
 }
 
+void FutureState::describe(FixedText& text) noexcept {
+  switch (origin_) {
+    case Origin::task: text.add("task"); break;
+    case Origin::promise: text.add("a Promise"); break;
+    default: text.add("call"); break;
+  }
+  if (Extras* own = extras_.load(std::memory_order_acquire)) {
+    // Somebody may be at it, in the thread that a signal handler has interrupted even.
+    const std::unique_lock lock(own->mutex, std::try_to_lock);
+    if (lock.owns_lock() && !own->name.empty()) text.add(" '").add(own->name).add("'");
+  }
+  if (done()) {
+    text.add(" (done)");
+  } else if (const JobNode* node = job()) {
+    text.add(" (").add(state_text(*node)).add(")");
+  }
+}
+
 void FutureState::set_name(std::string_view name) {
   Extras& own = extras();
   const std::lock_guard lock(own.mutex);

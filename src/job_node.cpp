@@ -10,6 +10,20 @@ constinit thread_local const JobNode* running_call = nullptr;
 constinit thread_local const std::atomic<std::uint32_t>* running_stop = nullptr;
 constinit thread_local BlockedHelp* blocked_help = nullptr;
 
+const char* state_text(const JobNode& node) noexcept {
+  switch (node.phase.load(std::memory_order_acquire)) {
+    case JobNode::Phase::queued: return "queued";
+    case JobNode::Phase::running: return "running";
+    case JobNode::Phase::encoding: return "being sent to a worker";
+    case JobNode::Phase::away:
+    case JobNode::Phase::pinned: return "in a worker process";
+    case JobNode::Phase::cancelled:
+    case JobNode::Phase::abandoned: return "cancelled";
+    case JobNode::Phase::finished: return "done";
+  }
+  return "unknown";
+}
+
 bool JobNode::pin() noexcept {
   for (;;) {
     const Phase now = phase.load(std::memory_order_acquire);

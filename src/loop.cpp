@@ -13,10 +13,12 @@
 #include <fmt/format.h>
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <stdexcept>
+#include <typeinfo>
 #include <utility>
 
 // One iteration, as docs/explanation/architecture.md numbers it:
@@ -48,9 +50,13 @@ struct Loop::Running {
     former = std::exchange(current_scheduler, &loop);
     loop.running_.store(true, std::memory_order_relaxed);
     loop.owner_ = std::this_thread::get_id();
+    loop.thread_id_.store(::gettid(), std::memory_order_relaxed);
+    loop.recent = loop.now();
     for (const auto& watch : loop.watches_) watch->source->attach();
+    if (loop.watchdog_limit_.has_value()) watchdog.emplace(loop, loop.watchdog_limit_.value());
   }
   ~Running() {
+    watchdog.reset();
     for (const auto& watch : loop.watches_) watch->source->detach();
     loop.stopping_ = false;
     loop.running_.store(false, std::memory_order_relaxed);
@@ -58,6 +64,7 @@ struct Loop::Running {
   }
   Loop& loop;
   Scheduler* former = nullptr;
+  std::optional<Watchdog> watchdog;
 };
 
 namespace {
@@ -72,7 +79,12 @@ Loop::Loop(const LoopOptions& options)
     : clock_(options.clock),
       ring_(make_inbox(*this)->event_fd()),
       spin_length_(options.spin),
-      spin_(options.spin) {}
+      spin_(options.spin),
+      slow_step_(options.slow_step),
+      watchdog_limit_(options.watchdog) {
+  debug = options.debug.has_value() ? *options.debug : debug_in_environment();
+  recent = now();
+}
 
 Loop::~Loop() = default;
 
@@ -213,7 +225,10 @@ void Loop::stop() noexcept {
 }
 
 void Loop::iterate() {
-  if (++iterations_ % look_period == 0) ring_.poll();
+  if (++iterations_ % look_period == 0) {
+    ring_.poll();
+    recent = now();
+  }
   fire_timers();
   collect();
   if (ready.empty() && !stopping_) {
@@ -221,12 +236,34 @@ void Loop::iterate() {
     fire_timers();
     collect();
   }
+  count_beat();
+  run_ready();
+  count_beat();
+}
+
+void Loop::run_ready() {
   Node* node = ready.take();
+  if (debug) [[unlikely]] return run_timed(node);
   while (node != nullptr) {
     Node* next = node->next;  // the node may be gone, or queued anew, when it has run
     node->run();
     node = next;
   }
+}
+
+// By the real clock, whatever clock the loop has.
+void Loop::run_timed(Node* node) {
+  while (node != nullptr) {
+    Node* next = node->next;
+    const std::type_info& type = typeid(*node);
+    step_.begin();
+    const TimePoint begin = Clock::now();
+    node->run();
+    const std::chrono::nanoseconds length = Clock::now() - begin;
+    if (length >= slow_step_) step_.report(*this, length, type);
+    node = next;
+  }
+  step_.begin();  // keeps no task
 }
 
 void Loop::fire_timers() noexcept {
@@ -299,6 +336,7 @@ void Loop::sleep() {
   } else {
     ring_.wait();
   }
+  recent = now();
 }
 
 // Not past a timer.

@@ -6,8 +6,12 @@
 #include <siding/event_loop.hpp>
 #include <siding/testing/virtual_clock.hpp>
 
+#include "debug_mode.hpp"
 #include "ring.hpp"
 #include "spin.hpp"
+#include "watchdog.hpp"
+
+#include <sys/types.h>
 
 #include <atomic>
 #include <functional>
@@ -45,6 +49,9 @@ class Loop final : public Scheduler {
   void check_thread(std::string_view what) const override;
   void refuse_arrivals() noexcept override;
   void add_source(std::shared_ptr<CompletionSource> source) override;
+  void note_step(TaskContext& task, std::coroutine_handle<> from) noexcept override {
+    step_.note(task, from);
+  }
 
   void check_can_run(std::string_view what) const;
   void run_forever();
@@ -67,6 +74,11 @@ class Loop final : public Scheduler {
   bool running() const noexcept { return running_.load(std::memory_order_relaxed); }
   LoopCounters counters() const noexcept;
   Ring& ring() noexcept { return ring_; }
+  /// Of the thread that runs it, or ran it last.
+  pid_t thread_id() const noexcept { return thread_id_.load(std::memory_order_relaxed); }
+  /// Counts, for the watchdog, each time the loop begins to run what is ready, and each time it has.
+  std::uint64_t beat() const noexcept { return beat_.load(std::memory_order_relaxed); }
+  static bool beat_is_busy(std::uint64_t beat) noexcept { return beat % 2 != 0; }
 
   EventLoop* face = nullptr;  // the object that users hold
   std::function<void(const ErrorReport&)> exception_handler;
@@ -98,6 +110,11 @@ class Loop final : public Scheduler {
   };
 
   void iterate();
+  void run_ready();
+  void run_timed(Node* node);
+  void count_beat() noexcept {
+    if (watchdog_limit_.has_value()) beat_.store(beat() + 1, std::memory_order_relaxed);
+  }
   void fire_timers() noexcept;
   void sleep();
   void collect() noexcept;
@@ -118,6 +135,11 @@ class Loop final : public Scheduler {
   Spin spin_;
   std::uint64_t iterations_ = 0;
   std::uint64_t sleeps_ = 0;
+  const std::chrono::nanoseconds slow_step_;
+  const Limit watchdog_limit_;
+  StepRecord step_;  // debug mode
+  std::atomic<std::uint64_t> beat_{0};
+  std::atomic<pid_t> thread_id_{0};
   bool stopping_ = false;
   std::atomic<bool> running_{false};  // written by the loop thread, read by anybody
   std::atomic<bool> closed_{false};

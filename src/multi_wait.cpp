@@ -198,6 +198,18 @@ bool MultiWait::cancel() noexcept {
   return give_up();
 }
 
+void MultiWait::describe(FixedText& text) const noexcept {
+  const WaitBlock& block = *block_;
+  if (block.wait == nullptr) return static_cast<void>(text.add("its turn"));
+  text.add(until_ == Until::first ? "one of " : "all of ").add(block.size).add(" futures, ");
+  text.add(block.size - block.pending).add(" done");
+  for (std::size_t i = 0; i < block.size; ++i) {
+    if (block.state(i).done()) continue;
+    block.state(i).describe(text.add("; first "));
+    break;
+  }
+}
+
 bool MultiWait::give_up() noexcept {
   if (block_->wait == nullptr) return false;  // it is over already
   cancelled_ = true;

@@ -116,6 +116,13 @@ bool OffloadAwaiterBase::cancel() noexcept {
   return true;
 }
 
+void OffloadAwaiterBase::describe(FixedText& text) const noexcept {
+  if (waits_) text.add("room in a Limiter, for ");
+  text.add("call");
+  if (!name_.empty()) text.add(" '").add(name_).add("'");
+  if (!waits_) text.add(" (").add(state_text(*this)).add(")");
+}
+
 void OffloadAwaiterBase::fail(std::exception_ptr error) noexcept {
   if (move_phase(Phase::queued, Phase::finished)) failure_ = std::move(error);
   send_home();

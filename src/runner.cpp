@@ -30,7 +30,7 @@ struct LoopAccess {
 
 struct Runner::State {
   explicit State(RunOptions given)
-      : options(given), engine(detail::LoopAccess::engine(loop)), interrupts(engine) {}
+      : options(given), loop(given.loop), engine(detail::LoopAccess::engine(loop)), interrupts(engine) {}
 
   RunOptions options;
   EventLoop loop;

@@ -25,6 +25,15 @@ void SleepAwaiter::start() {
   context_->wait_for(*this);
 }
 
+void SleepAwaiter::describe(FixedText& text) const noexcept {
+  const Scheduler& scheduler = context_->scheduler();
+  if (armed()) {
+    text.add("a timer, due in ").add(scheduler.timers.when(*this) - scheduler.now());
+  } else {
+    text.add(length_.has_value() || cancelled_ ? "its turn" : "a cancellation: it sleeps for ever");
+  }
+}
+
 bool SleepAwaiter::cancel() noexcept {
   if (cancelled_) return false;
   const bool one_turn = length_.has_value() && length_.value().count() <= 0;

@@ -28,7 +28,11 @@ void TaskContext::request_cancel(std::string_view reason) {
   if (wave.ending && wave_ != wave.number) {
     if (asked_to_end_) return;
     asked_to_end_ = true;
-    if (task_link != nullptr) delist();  // else it is on its way from another thread
+    if (task_link != nullptr) {
+      delist();
+    } else {
+      made_ = scheduler_.recent;  // it is on its way from another thread
+    }
     enlist_in(scheduler_.asked);
   }
   future_state().set_cancel_reason(reason);

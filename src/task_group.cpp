@@ -65,6 +65,14 @@ void GroupJoin::run() noexcept {
   resume();
 }
 
+void GroupJoin::describe(FixedText& text) const noexcept {
+  std::size_t children = 0;
+  for (const GroupMember* list : {group_.members_, group_.told_}) {
+    for (; list != nullptr; list = list->next_) ++children;
+  }
+  text.add("the ").add(children).add(" tasks of its TaskGroup");
+}
+
 bool GroupJoin::cancel() noexcept {
   if (queued_) return false;  // it is over already
   cancelled_ = true;

@@ -28,6 +28,10 @@ bool Waiter::cancel() noexcept {
   return true;
 }
 
+void Waiter::describe(FixedText& text) const noexcept {
+  text.add(queued_ ? "its turn, after " : "").add(waits_for());
+}
+
 void Waiter::throw_orphaned(const char* what) {
   throw InvalidStateError(fmt::format(
       "{}: the object was destroyed while this task waited for it; let it outlive its tasks",

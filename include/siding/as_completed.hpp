@@ -49,8 +49,8 @@ class SIDING_EXPORT StepAwaiterBase : public TimerNode, public Suspension {
     return place_.has_value();
   }
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  bool await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     return start();
   }
 
@@ -58,6 +58,7 @@ class SIDING_EXPORT StepAwaiterBase : public TimerNode, public Suspension {
   void run() noexcept override;
   void refuse() noexcept override;
   bool cancel() noexcept override;
+  void describe(FixedText& text) const noexcept override;
 
  protected:
   explicit StepAwaiterBase(CompletionSteps& steps) noexcept : steps_(steps) {}

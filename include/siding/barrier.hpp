@@ -78,9 +78,10 @@ class SIDING_EXPORT BarrierAwaiter final : public Waiter {
   explicit BarrierAwaiter(Barrier& barrier) noexcept : barrier_(barrier) {}
 
   bool await_ready();
+  const char* waits_for() const noexcept override { return "a Barrier"; }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   std::size_t await_resume();

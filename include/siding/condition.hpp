@@ -112,13 +112,14 @@ class SIDING_EXPORT ConditionAwaiter final : public Waiter {
     return false;
   }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   void await_resume();
 
   bool cancel() noexcept override;
+  const char* waits_for() const noexcept override { return "a Condition"; }
   void orphaned() noexcept override;
 
  private:

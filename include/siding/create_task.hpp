@@ -9,6 +9,7 @@
 #include <siding/future.hpp>
 #include <siding/task.hpp>
 
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -98,5 +99,13 @@ Started<await_result_t<A>, detail::guard<A>> create_task(A&& awaitable, TaskOpti
 
 /// The task that runs now on this thread; an empty handle outside any task.
 SIDING_EXPORT AnyFuture current_task();
+
+/// All tasks of the loop that this thread runs which have not ended, the oldest first; the current
+/// one is among them. Throws: NoRunningLoop.
+/// Complexity: linear; for looking on, not for doing.
+SIDING_EXPORT std::vector<AnyFuture> all_tasks();
+
+/// `EventLoop::dump_tasks` of the loop that this thread runs. Throws: NoRunningLoop.
+SIDING_EXPORT std::string dump_tasks();
 
 }  // namespace siding

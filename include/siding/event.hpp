@@ -62,11 +62,12 @@ class SIDING_EXPORT EventAwaiter final : public Waiter {
 
   bool await_ready() const noexcept { return event_.set_; }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   void await_resume() { check_ending("Event::wait"); }
+  const char* waits_for() const noexcept override { return "an Event"; }
 
  private:
   void start();

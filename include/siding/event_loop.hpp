@@ -17,8 +17,11 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace siding {
 
@@ -40,6 +43,20 @@ struct LoopOptions {
   /// How long the loop looks for the result of a call that a task awaits before it sleeps; zero: not
   /// at all. A loop that waits for no call sleeps at once.
   std::chrono::nanoseconds spin = std::chrono::microseconds(20);
+  /// Debug mode, which costs two looks at the clock for each step. Not set: on where the environment
+  /// variable SIDING_DEBUG is set, and neither empty nor 0. It tells the exception handler of
+  ///   - steps that hold the loop for `slow_step` or longer, with the task and the place from which it
+  ///     went on;
+  ///   - tasks that are destroyed without having been awaited or started, with their function.
+  std::optional<bool> debug{};
+  std::chrono::nanoseconds slow_step = std::chrono::milliseconds(100);
+  /// A thread that watches the loop while it runs: when the loop has not come round for this long, a
+  /// line in the log says so at once, with the task and the stack of the loop's thread. Off without a
+  /// limit. It wakes four times in that length, also while the loop sleeps, and interrupts a loop
+  /// that is stuck with SIGURG: blocking system calls that SA_RESTART does not restart, such as
+  /// poll() and nanosleep(), end with EINTR there. For the stack of a function that is not exported
+  /// it gives module and offset.
+  Limit watchdog{};
 };
 
 /// Counters of a loop since it was made; what must not grow is tested with them.
@@ -203,6 +220,26 @@ class SIDING_EXPORT EventLoop {
   bool is_running() const noexcept;
 
   LoopCounters counters() const noexcept;
+
+  /// Whether debug mode is on: see LoopOptions. Source: asyncio's of the same name.
+  bool get_debug() const noexcept;
+  /// Loop thread, or while the loop does not run.
+  void set_debug(bool on) noexcept;
+
+  /// All tasks that have not ended, the oldest first. Loop thread, or while the loop does not run.
+  std::vector<AnyFuture> all_tasks() const;
+
+  /// Every task that has not ended, as text: its name, its age, what it waits for (a timer, a future,
+  /// a lock, a call and whether that is queued or runs), and the places from which it does so, the
+  /// innermost first. Any thread.
+  ///
+  /// On another thread than the loop's it is the loop that writes it, when it comes to that; if it
+  /// does not within 50 ms, because a callback or a task does not give it back, its thread is
+  /// interrupted: SIGURG is handled for that moment as LoopOptions::watchdog says, the dump is made
+  /// in the handler, and the stack of the thread is part of it. A text says so if that fails too: the
+  /// thread blocks SIGURG, or does not come to it within a second.
+  /// While the loop does not run: its owner's thread only.
+  std::string dump_tasks() const;
 
  private:
   friend class Runner;

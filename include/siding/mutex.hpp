@@ -146,8 +146,8 @@ class SIDING_EXPORT LockAwaiter final : public Waiter {
     return true;
   }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   Mutex::Guard await_resume() {
@@ -158,6 +158,7 @@ class SIDING_EXPORT LockAwaiter final : public Waiter {
   }
 
   bool cancel() noexcept override;
+  const char* waits_for() const noexcept override { return "a Mutex"; }
 
  private:
   void start();

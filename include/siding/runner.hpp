@@ -16,6 +16,8 @@ namespace siding {
 
 /// How `run()` and `Runner` behave.
 struct RunOptions {
+  /// The loop's own settings: `run(main(), {.loop = {.debug = true}})`.
+  LoopOptions loop{};
   /// How long the end waits at most for calls of the default executor, and for calls that tasks
   /// which are left still await; none by default. Past it a line that names them goes to the log, and
   /// what they use is leaked: the executor, and where a task awaits one, the loop with the frames of

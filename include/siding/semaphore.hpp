@@ -151,8 +151,8 @@ class SIDING_EXPORT SemaphoreAwaiter final : public Waiter {
     return true;
   }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   Semaphore::Permit await_resume() {
@@ -162,6 +162,7 @@ class SIDING_EXPORT SemaphoreAwaiter final : public Waiter {
   }
 
   bool cancel() noexcept override;
+  const char* waits_for() const noexcept override { return "a Semaphore"; }
 
  private:
   void start();

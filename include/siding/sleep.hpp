@@ -20,8 +20,8 @@ class SIDING_EXPORT SleepAwaiter final : public TimerNode, public Suspension {
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   void await_resume() {
@@ -35,6 +35,7 @@ class SIDING_EXPORT SleepAwaiter final : public TimerNode, public Suspension {
   }
   void refuse() noexcept override { waiting_ = false; }
   bool cancel() noexcept override;
+  void describe(FixedText& text) const noexcept override;
 
  private:
   void start();

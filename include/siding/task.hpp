@@ -25,6 +25,15 @@ namespace detail {
 struct PromiseBase {
   std::coroutine_handle<> continuation;  // null for a task's outermost coroutine
   TaskContext* context = nullptr;        // inherited from the parent when the child is awaited
+  Place place;                           // of its latest await; before the first, of its function
+
+  explicit PromiseBase(Place function) noexcept : place(function) {}
+
+  /// That of any coroutine of siding, found as `TaskPromise<T>` would be: it has its base at its
+  /// beginning, and is not aligned to more than two pointers.
+  static const PromiseBase& of(std::coroutine_handle<> coroutine) noexcept {
+    return std::coroutine_handle<PromiseBase>::from_address(coroutine.address()).promise();
+  }
 
   static void* operator new(std::size_t size) { return recycled_new(size); }
   static void operator delete(void* frame, std::size_t size) noexcept {
@@ -51,6 +60,7 @@ template <class T>
 struct TaskPromise : PromiseBase {
   Result<T> result;
 
+  TaskPromise(Place function = Place::current()) noexcept : PromiseBase(function) {}
   Task<T> get_return_object() noexcept;
   void unhandled_exception() noexcept { result.set_error(std::current_exception()); }
 
@@ -66,6 +76,7 @@ template <class T>
 struct TaskPromise<T&> : PromiseBase {
   Result<T&> result;
 
+  TaskPromise(Place function = Place::current()) noexcept : PromiseBase(function) {}
   Task<T&> get_return_object() noexcept;
   void unhandled_exception() noexcept { result.set_error(std::current_exception()); }
   void return_value(T& value) noexcept { result.set_value(&value); }
@@ -75,12 +86,15 @@ template <>
 struct TaskPromise<void> : PromiseBase {
   Result<void> result;
 
+  TaskPromise(Place function = Place::current()) noexcept : PromiseBase(function) {}
   Task<void> get_return_object() noexcept;
   void unhandled_exception() noexcept { result.set_error(std::current_exception()); }
   void return_void() noexcept { result.set_value(); }
 };
 
 [[noreturn]] SIDING_EXPORT void throw_awaited_twice();
+/// In debug mode, reports a task that is destroyed before it has run.
+SIDING_EXPORT void note_never_awaited(const PromiseBase& promise) noexcept;
 struct TaskFrame;
 
 /// Awaits a child: starts it by symmetric transfer and comes back the same way.
@@ -94,8 +108,10 @@ class TaskAwaiter {
     return false;
   }
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent,
+                                        Place where = Place::current()) noexcept {
     TaskPromise<T>& promise = child_.promise();
+    parent.promise().place = where;
     promise.continuation = parent;
     promise.context = &context_of(parent);
     return promise.context->transfer(child_);
@@ -137,7 +153,11 @@ Task {
     return *this;
   }
   ~Task() {
-    if (handle_) handle_.destroy();
+    if (!handle_) return;
+    if (handle_.promise().context == nullptr) [[unlikely]] {
+      detail::note_never_awaited(handle_.promise());
+    }
+    handle_.destroy();
   }
 
   /// Runs the task and gives what it returns, or throws what it throws. A second await throws

@@ -52,8 +52,9 @@ class SIDING_EXPORT GroupJoin final : public Node, public Suspension {
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) noexcept {
-    suspend(handle);
+  bool await_suspend(std::coroutine_handle<Promise> handle,
+                     Place where = Place::current()) noexcept {
+    suspend(handle, where);
     return start();
   }
   void await_resume() {
@@ -64,6 +65,7 @@ class SIDING_EXPORT GroupJoin final : public Node, public Suspension {
   void run() noexcept override;
   void refuse() noexcept override { queued_ = false; }
   bool cancel() noexcept override;
+  void describe(FixedText& text) const noexcept override;
 
  private:
   bool start() noexcept;

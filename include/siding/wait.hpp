@@ -67,8 +67,8 @@ class WaitAwaiter {
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) {
-    return wait_.await_suspend(handle);
+  bool await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    return wait_.await_suspend(handle, where);
   }
   WaitResult<F> await_resume() {
     wait_.await_resume();

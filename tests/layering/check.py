@@ -25,6 +25,8 @@ LAYERS = [
          "io_uring_unavailable", "limit_text", "context_var", "detail/variables", "detail/job_node",
          "call_options", "check_cancelled", "take", "parker", "spin", "signals_blocked", "live_rings",
          "detail/completion_source"),
+         "call_options", "take", "parker", "spin", "signals_blocked", "live_rings",
+         "detail/completion_source", "detail/fixed_text", "stack_text", "thread_interrupt"),
         ("wire", "register_error", "standard_errors", "file_descriptor"),
         ("detail/code_identity", "detail/remote_exception", "detail/wire_argument",
          "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
@@ -48,7 +50,7 @@ LAYERS = [
         ("detail/submit", "detail/map_range", "detail/map_calls", "detail/map_chunk"),
     ]),
     ("4 engines", "parts", [
-        ("event_loop", "loop", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
+        ("event_loop", "loop", "debug_mode", "task_dump", "watchdog", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
          "testing/virtual_clock"),
         ("thread_pool", "thread_pool_core", "thread_pool_end", "thread_pool_workers"),
         ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager", "pool_recall",

@@ -14,8 +14,8 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
   bool await_ready() const noexcept { return state_->done(); }
 
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  bool await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     return start();
   }
   /// The same for a coroutine that is suspended already.
@@ -38,6 +38,7 @@ class SIDING_EXPORT FutureAwaiterBase : public FutureWaiter, public Suspension {
   bool cancel() noexcept override;
   bool give_up() noexcept override;
   const JobNode* awaited_call() noexcept override { return state_->job(); }
+  void describe(FixedText& text) const noexcept override { state_->describe(text); }
 
  protected:
   explicit FutureAwaiterBase(FutureState& state) noexcept : state_(&state) {}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/fixed_text.hpp>
 #include <siding/detail/inbox.hpp>
 #include <siding/detail/node.hpp>
 #include <siding/detail/outcome.hpp>
@@ -121,6 +122,10 @@ class SIDING_EXPORT FutureState : public Recycled {
   virtual const std::type_info& value_type() const noexcept = 0;
   /// The call of an executor behind it; null for all others.
   virtual JobNode* job() noexcept { return nullptr; }
+
+  /// "task 'fetch'", "call 'resize' (queued)" and the like. In a signal handler too: it gives no
+  /// name to what has none.
+  void describe(FixedText& text) noexcept;
 
   std::string name();
   void set_name(std::string_view name);

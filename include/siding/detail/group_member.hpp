@@ -13,6 +13,8 @@ class TaskGroup;
 
 namespace siding::detail {
 
+class GroupJoin;
+
 /// A child as its task group knows it; part of the child's state. Loop thread only.
 class SIDING_EXPORT GroupMember {
  public:
@@ -34,6 +36,7 @@ class SIDING_EXPORT GroupMember {
 
  private:
   friend TaskGroup;
+  friend GroupJoin;
 
   void link(GroupMember*& list) noexcept;
   void unlink() noexcept;

@@ -138,6 +138,9 @@ struct SIDING_EXPORT JobNode : Node {
   }
 };
 
+/// Where a call is: "queued", "running" and the like.
+SIDING_EXPORT const char* state_text(const JobNode& node) noexcept;
+
 /// How the call that this thread has executed last has ended. Written by `execute`, for executors
 /// that keep count.
 enum class CallEnd : std::uint8_t { not_called, returned, threw };

@@ -41,8 +41,8 @@ class SIDING_EXPORT MultiWait final : public TimerNode, public Suspension {
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  bool await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     return start();
   }
   /// Which future was the first to fail, or to have a value, where that was waited for.
@@ -56,6 +56,7 @@ class SIDING_EXPORT MultiWait final : public TimerNode, public Suspension {
   void refuse() noexcept override { queued_ = false; }
   bool cancel() noexcept override;
   bool give_up() noexcept override;
+  void describe(FixedText& text) const noexcept override;
 
  private:
   friend struct WaitBlock;

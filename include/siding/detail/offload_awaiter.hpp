@@ -57,6 +57,7 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
   }
   bool cancel() noexcept override;
   const JobNode* awaited_call() noexcept override { return this; }
+  void describe(FixedText& text) const noexcept override;
 
   // Whoever holds the job.
   void fail(std::exception_ptr error) noexcept override;
@@ -137,8 +138,8 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   }
 
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  bool await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     if (!begin()) return false;
     return !may_start() || hand_over();
   }

@@ -106,6 +106,7 @@ class SIDING_EXPORT QueueCore {
 class SIDING_EXPORT GetWaiter : public Waiter {
  public:
   bool cancel() noexcept override;
+  const char* waits_for() const noexcept override { return "an item of a Queue"; }
 
  protected:
   explicit GetWaiter(QueueCore& core) noexcept : core_(core) {}
@@ -144,6 +145,7 @@ class SIDING_EXPORT PutWaiter : public Waiter {
  public:
   /// There is room: moves the item in and ends the wait.
   void accept() noexcept;
+  const char* waits_for() const noexcept override { return "room in a Queue"; }
 
  protected:
   explicit PutWaiter(QueueCore& core) noexcept : core_(core) {}
@@ -177,11 +179,12 @@ class SIDING_EXPORT JoinAwaiter final : public Waiter {
 
   bool await_ready() const noexcept { return core_.unfinished_ == 0; }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   void await_resume() { check_ending("Queue::join"); }
+  const char* waits_for() const noexcept override { return "the items of a Queue to be done"; }
 
  private:
   void start();
@@ -203,8 +206,8 @@ class GetAwaiter final : public GetWaiter {
 
   bool await_ready() { return reserve(); }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   value_type await_resume() {
@@ -231,8 +234,8 @@ class PutAwaiter final : public PutWaiter {
     return true;
   }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> handle) {
-    suspend(handle);
+  void await_suspend(std::coroutine_handle<Promise> handle, Place where = Place::current()) {
+    suspend(handle, where);
     start();
   }
   void await_resume() { finish(); }

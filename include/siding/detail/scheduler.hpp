@@ -61,6 +61,8 @@ struct Scheduler {
   std::uint64_t waves = 0;         // begun so far
   std::size_t put_off = 0;         // parts of waves in the ready queue
   TimerHeap timers;
+  TimePoint recent{};              // a little old: of the last look at the clock, for ages of tasks
+  bool debug = false;
   std::shared_ptr<Inbox> inbox;    // counted: what outlives a loop keeps the inbox, and is refused
   std::size_t offloaded = 0;       // calls and futures of other threads that tasks wait for
 
@@ -68,6 +70,8 @@ struct Scheduler {
   virtual TimePoint now() const noexcept = 0;
   /// Hands an error that nobody can catch to the exception handler.
   virtual void report(const ErrorReport& report) noexcept = 0;
+  /// Debug mode: a task is about to take a step, from `from` on.
+  virtual void note_step(TaskContext& task, std::coroutine_handle<> from) noexcept = 0;
   /// Throws LoopClosed, or std::logic_error in a forked child. Any thread.
   virtual void check_open(std::string_view what) const = 0;
   /// Throws std::logic_error if the loop is running on another thread.

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <siding/cancellation.hpp>
+#include <siding/detail/fixed_text.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
 
 #include <coroutine>
 #include <cstdint>
+#include <source_location>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -16,6 +18,9 @@ namespace siding::detail {
 
 class FutureState;
 struct JobNode;
+
+/// A place in the source. As default argument of an `await_suspend` it is that of the `co_await`.
+using Place = std::source_location;
 
 /// What a task waits for: the part of an awaiter that a cancellation reaches. One mechanism for
 /// every awaiter of the library.
@@ -38,12 +43,18 @@ class Suspension {
   /// Loop thread: the call of an executor that is waited for; null if it is something else.
   virtual const JobNode* awaited_call() noexcept { return nullptr; }
 
+  /// Says what is waited for, as what could follow "waits for". In a signal handler too.
+  virtual void describe(FixedText& text) const noexcept = 0;
+
+  /// The coroutine that waits.
+  std::coroutine_handle<> handle() const noexcept { return handle_; }
+
  protected:
   Suspension() = default;
   ~Suspension() = default;
 
   template <class Promise>
-  void suspend(std::coroutine_handle<Promise> handle) noexcept;
+  void suspend(std::coroutine_handle<Promise> handle, Place where) noexcept;
   inline void resume() noexcept;
 
   std::coroutine_handle<> handle_;
@@ -70,6 +81,7 @@ class SIDING_EXPORT TaskContext : public Node {
   void resume(std::coroutine_handle<> handle) noexcept {
     Scheduler& scheduler = scheduler_;
     suspension_ = nullptr;
+    if (scheduler.debug) [[unlikely]] scheduler.note_step(*this, handle);
     scheduler.current = this;
     scheduler.hops = Scheduler::hop_budget;
     handle.resume();
@@ -145,6 +157,13 @@ class SIDING_EXPORT TaskContext : public Node {
   /// As `current_stop_token()`.
   std::stop_token stop_token();
 
+  /// What it waits for; null while it runs or is ready to.
+  const Suspension* suspension() const noexcept { return suspension_; }
+  /// Where it goes on, if it is in the ready queue itself.
+  std::coroutine_handle<> resume_point() const noexcept { return resume_point_; }
+  /// When it was made, as of the loop's last look at the clock.
+  TimePoint made() const noexcept { return made_; }
+
   /// The state behind the task's futures.
   virtual FutureState& future_state() noexcept = 0;
 
@@ -163,7 +182,10 @@ class SIDING_EXPORT TaskContext : public Node {
 
   virtual void end() noexcept = 0;  // takes the outcome out of the frame and destroys it
 
-  void enlist() noexcept { enlist_in(scheduler_.tasks); }
+  void enlist() noexcept {
+    made_ = scheduler_.recent;
+    enlist_in(scheduler_.tasks);
+  }
   void enlist_in(TaskContext*& list) noexcept {
     next_task = list;
     task_link = &list;
@@ -180,6 +202,8 @@ class SIDING_EXPORT TaskContext : public Node {
   Suspension* suspension_ = nullptr;
 
  private:
+  TimePoint made_{};
+
   static const Variables& inherited_variables() noexcept {
     Scheduler* scheduler = current_scheduler;
     if (scheduler != nullptr && scheduler->current != nullptr) [[likely]] {
@@ -219,7 +243,8 @@ TaskContext& context_of(std::coroutine_handle<Promise> handle) noexcept {
 }
 
 template <class Promise>
-void Suspension::suspend(std::coroutine_handle<Promise> handle) noexcept {
+void Suspension::suspend(std::coroutine_handle<Promise> handle, Place where) noexcept {
+  handle.promise().place = where;
   handle_ = handle;
   context_ = &context_of(handle);
 }

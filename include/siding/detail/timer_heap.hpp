@@ -40,6 +40,8 @@ class TimerHeap {
   bool empty() const noexcept { return heap_.empty(); }
   std::size_t size() const noexcept { return heap_.size(); }
   TimePoint next_due() const noexcept { return heap_.front().when; }
+  /// When an armed timer is due.
+  TimePoint when(const TimerNode& timer) const noexcept { return heap_[timer.place].when; }
 
   void arm(TimerNode& timer, TimePoint when) {
     heap_.push_back({when, &timer});  // may throw: then the timer is as it was

@@ -93,6 +93,10 @@ class SIDING_EXPORT Waiter : public Node, public Suspension {
     enqueue();
   }
 
+  /// The primitive, as what could follow "waits for".
+  virtual const char* waits_for() const noexcept = 0;
+  void describe(FixedText& text) const noexcept final;
+
   /// The primitive is being destroyed; the waiter is in no list any more.
   virtual void orphaned() noexcept {}
 

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "task_dump.hpp"
+
+#include "loop.hpp"
+#include "parker.hpp"
+#include "stack_text.hpp"
+#include "thread_interrupt.hpp"
+
+#include <siding/detail/future_state.hpp>
+#include <siding/task.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace siding::detail {
+
+namespace {
+
+// How long a loop that runs may take to write the dump itself before its thread is interrupted, and
+// how long that may take. Chosen: a healthy loop answers in microseconds.
+constexpr std::chrono::milliseconds patience{50};
+constexpr std::chrono::milliseconds interrupt_limit{1000};
+// Coroutines of one task that are shown.
+constexpr int shown_depth = 64;
+// Frames of the handler itself: capture, the work, the handler, the return from it.
+constexpr std::size_t handler_frames = 4;
+
+constexpr std::size_t first_room = 64 << 10;
+constexpr std::size_t interrupted_room = 1 << 20;
+
+/// Whether the text is written between two steps of the loop or in the middle of one.
+enum class When : unsigned char { between_steps, interrupted };
+
+void write_chain(FixedText& text, std::coroutine_handle<> coroutine) noexcept {
+  for (int depth = 0; coroutine && depth < shown_depth; ++depth) {
+    const PromiseBase& promise = PromiseBase::of(coroutine);
+    text.add("    in ");
+    write_place(text, promise.place);
+    text.add("\n");
+    coroutine = promise.continuation;
+  }
+  if (coroutine) text.add("    ...\n");
+}
+
+void write_task(FixedText& text, TaskContext& task, When when) noexcept {
+  const Scheduler& scheduler = task.scheduler();
+  task.future_state().describe(text);
+  text.add(", ").add(scheduler.now() - task.made()).add(" old");
+  if (task.cancel_requests() > 0) text.add(", asked to cancel");
+  if (scheduler.current == &task) {
+    text.add(", runs\n");
+  } else if (const Suspension* suspension = task.suspension()) {
+    text.add(", waits for ");
+    suspension->describe(text);
+    text.add("\n");
+    write_chain(text, suspension->handle());
+  } else if (when == When::interrupted) {
+    text.add(", runs or is ready to\n");  // perhaps its frame is just being destroyed
+  } else {
+    text.add(task.future_state().running() ? ", is ready to go on\n" : ", has not started\n");
+    write_chain(text, task.resume_point());
+  }
+}
+
+void write_tasks(FixedText& text, const Scheduler& scheduler, When when) noexcept {
+  std::size_t count = 0;
+  for (TaskContext* list : {scheduler.tasks, scheduler.asked}) {
+    for (TaskContext* task = list; task != nullptr; task = task->next_task) ++count;
+  }
+  text.add(count).add(count == 1 ? " task, " : " tasks, ");
+  text.add(scheduler.timers.size()).add(" timers\n");
+  for (TaskContext* list : {scheduler.tasks, scheduler.asked}) {
+    for (TaskContext* task = list; task != nullptr; task = task->next_task) {
+      write_task(text, *task, when);
+    }
+  }
+}
+
+// Between two steps, or while the loop does not run.
+std::string dump_here(const Scheduler& scheduler) {
+  for (TaskContext* list : {scheduler.tasks, scheduler.asked}) {
+    for (TaskContext* task = list; task != nullptr; task = task->next_task) {
+      static_cast<void>(task->future_state().name());  // has one made, if need be
+    }
+  }
+  for (std::size_t room = first_room;; room *= 4) {
+    std::string buffer(room, '\0');
+    FixedText text(buffer);
+    write_tasks(text, scheduler, When::between_steps);
+    if (text.cut()) continue;
+    buffer.resize(text.view().size());
+    return buffer;
+  }
+}
+
+/// Has the loop write the dump, when it comes to it.
+struct DumpNode final : Node {
+  void run() noexcept override {
+    const auto keep = std::move(self);
+    if (given_up.load(std::memory_order_relaxed)) return;
+    try {
+      text = dump_here(*current_scheduler);
+    } catch (...) {
+      text = "there is no memory for a dump";
+    }
+    parker.unpark();
+  }
+  void refuse() noexcept override {
+    const auto keep = std::move(self);
+    text = "the loop was closed";
+    parker.unpark();
+  }
+
+  Parker parker;  // its wake-up makes `text` visible
+  std::string text;
+  std::atomic<bool> given_up{false};  // nobody reads it: saves the work
+  std::shared_ptr<DumpNode> self;     // while it is on its way
+};
+
+/// In the middle of a step.
+struct StuckLoop final : Interruption {
+  StuckLoop(const Scheduler& interrupted, std::size_t room)
+      : scheduler(interrupted), buffer(room, '\0'), tasks(buffer), step(step_buffer) {}
+
+  void run() noexcept override {
+    stack.capture();
+    if (scheduler.current != nullptr) {
+      scheduler.current->future_state().describe(step);
+    } else {
+      step.add("a callback, or the end of a task");
+    }
+    if (!buffer.empty()) write_tasks(tasks, scheduler, When::interrupted);
+  }
+  std::string step_text() const {
+    return std::string(step.view()) + "; the stack of its thread:\n" + stack.text(handler_frames);
+  }
+
+  const Scheduler& scheduler;
+  std::string buffer;
+  FixedText tasks;
+  char step_buffer[256]{};
+  FixedText step;
+  StackTrace stack;
+};
+
+bool interrupt(Loop& loop, StuckLoop& work) {
+  StackTrace::prepare();
+  return interrupt_thread(loop.thread_id(), work, interrupt_limit);
+}
+
+}  // namespace
+
+void write_place(FixedText& text, const Place& place) noexcept {
+  std::string_view function = place.function_name();
+  // g++ names a running coroutine "void f(f(int)::_Z1fi.Frame*)".
+  const std::size_t frame = function.find(".Frame*)");
+  if (frame != std::string_view::npos) {
+    std::size_t begin = frame;
+    for (int open = 1; begin > 0 && open > 0;) {
+      --begin;
+      if (function[begin] == ')') ++open;
+      if (function[begin] == '(') --open;
+    }
+    function = function.substr(0, begin);
+    if (function.starts_with("void ")) function.remove_prefix(5);
+  }
+  text.add(function).add(" (").add(place.file_name()).add(":");
+  text.add(static_cast<std::uint64_t>(place.line())).add(")");
+}
+
+std::string place_text(const Place& place) {
+  char buffer[1024];
+  FixedText text(buffer);
+  write_place(text, place);
+  return std::string(text.view());
+}
+
+std::vector<AnyFuture> all_tasks(const Scheduler& scheduler) {
+  std::vector<AnyFuture> tasks;
+  for (TaskContext* list : {scheduler.tasks, scheduler.asked}) {
+    for (TaskContext* task = list; task != nullptr; task = task->next_task) {
+      FutureState& state = task->future_state();
+      state.retain();
+      tasks.push_back(FutureAccess::adopt_any(&state));
+    }
+  }
+  std::reverse(tasks.begin(), tasks.end());
+  return tasks;
+}
+
+std::string dump_tasks(Loop& loop) {
+  if (loop.closed()) return "the loop is closed";
+  if (!loop.running() || current_scheduler == &loop) return dump_here(loop);
+  const auto node = std::make_shared<DumpNode>();
+  node->self = node;
+  if (!loop.inbox->push(*node)) {
+    node->self = nullptr;
+    return "the loop is closed";
+  }
+  if (node->parker.park(Clock::now() + patience)) return node->text;
+  StuckLoop stuck(loop, interrupted_room);
+  if (!interrupt(loop, stuck)) {
+    // Perhaps it has gone on meanwhile.
+    if (node->parker.park(Clock::now())) return node->text;
+    return "the loop is stuck, and its thread could not be interrupted: it blocks SIGURG";
+  }
+  node->given_up.store(true, std::memory_order_relaxed);
+  return std::string(stuck.tasks.view()) +
+         (stuck.tasks.cut() ? "\n(cut: there are more)\n" : "") + "the loop is stuck in " +
+         stuck.step_text();
+}
+
+std::string describe_stuck_thread(Loop& loop) {
+  StuckLoop stuck(loop, 0);
+  return interrupt(loop, stuck) ? stuck.step_text() : std::string();
+}
+
+}  // namespace siding::detail
