@@ -168,6 +168,7 @@ void write_place(FixedText& text, const Place& place) noexcept {
     function = function.substr(0, begin);
     if (function.starts_with("void ")) function.remove_prefix(5);
   }
+  function = function.substr(0, function.find(" [with "));  // what g++ says of templates
   text.add(function).add(" (").add(place.file_name()).add(":");
   text.add(static_cast<std::uint64_t>(place.line())).add(")");
 }
