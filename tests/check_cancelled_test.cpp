@@ -16,7 +16,7 @@
 #include "support/log_capture.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test::check_cancelled {
+namespace siding_test::check_cancelled_test {
 
 using namespace std::chrono_literals;
 using siding::Future;
@@ -228,4 +228,4 @@ TEST_SUITE("check_cancelled") {
   }
 }
 
-}  // namespace siding_test::check_cancelled
+}  // namespace siding_test::check_cancelled_test

@@ -17,7 +17,7 @@
 #include "support/reports.hpp"
 #include "support/virtual_loop.hpp"
 
-namespace siding_test::debug_mode {
+namespace siding_test::debug_mode_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -220,4 +220,4 @@ TEST_SUITE("debug mode") {
 }
 
 }  // namespace
-}  // namespace siding_test::debug_mode
+}  // namespace siding_test::debug_mode_test

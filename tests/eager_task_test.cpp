@@ -23,7 +23,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
-namespace siding_test::eager_task {
+namespace siding_test::eager_task_test {
 
 using namespace std::chrono_literals;
 using siding::AnyFuture;
@@ -272,4 +272,4 @@ TEST_SUITE("an eager task") {
   }
 }
 
-}  // namespace siding_test::eager_task
+}  // namespace siding_test::eager_task_test

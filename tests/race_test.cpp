@@ -29,7 +29,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
-namespace siding_test::race {
+namespace siding_test::race_test {
 
 using namespace std::chrono_literals;
 using siding::Cancelled;
@@ -297,4 +297,4 @@ TEST_SUITE("race") {
   }
 }
 
-}  // namespace siding_test::race
+}  // namespace siding_test::race_test

@@ -32,7 +32,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
-namespace siding_test::stop_token {
+namespace siding_test::stop_token_test {
 
 using namespace std::chrono_literals;
 using siding::AnyFuture;
@@ -468,4 +468,4 @@ TEST_SUITE("current_stop_token") {
   }
 }
 
-}  // namespace siding_test::stop_token
+}  // namespace siding_test::stop_token_test

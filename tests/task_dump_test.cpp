@@ -15,7 +15,7 @@
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
 
-namespace siding_test::task_dump {
+namespace siding_test::task_dump_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -290,4 +290,4 @@ TEST_SUITE("task dump") {
 }
 
 }  // namespace
-}  // namespace siding_test::task_dump
+}  // namespace siding_test::task_dump_test

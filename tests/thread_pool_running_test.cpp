@@ -11,7 +11,7 @@
 #include "support/gate.hpp"
 #include "support/limits.hpp"
 
-namespace siding_test::thread_pool_running {
+namespace siding_test::thread_pool_running_test {
 
 using siding::Future;
 using siding::ThreadPool;
@@ -70,4 +70,4 @@ TEST_SUITE("ThreadPool::running_calls") {
   }
 }
 
-}  // namespace siding_test::thread_pool_running
+}  // namespace siding_test::thread_pool_running_test
