@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <siding/detail/code_identity.hpp>
 
+#include "demangled.hpp"
+
 #include <siding/error.hpp>
 
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <fmt/format.h>
@@ -14,9 +15,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -193,12 +192,6 @@ Segment find_segment(Matches matches) {
   return found != known.segments.end() ? *found : Segment();
 }
 
-std::string name_of(const std::type_info& type) {
-  const std::unique_ptr<char, void (*)(void*)> text(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
-  return text != nullptr ? text.get() : type.name();
-}
-
 }  // namespace
 
 void note_modules() noexcept {
@@ -230,7 +223,7 @@ CodeId code_id_of(const void* address, const std::type_info& function) {
         "a function of type {} lives in {}, which was loaded after the program's start: worker "
         "processes have only what the program is linked with (or LD_PRELOAD). Link it, or call a "
         "function of the program that loads it itself, in the worker",
-        name_of(function), info.dli_fname != nullptr ? info.dli_fname : "a module"));
+        demangled(function.name()), info.dli_fname != nullptr ? info.dli_fname : "a module"));
   }
   return {found.module, place - found.base};
 }

@@ -7,6 +7,7 @@
 #include <siding/error.hpp>
 #include <siding/future.hpp>
 
+#include "blocked_call.hpp"
 #include "parker.hpp"
 
 #include <fmt/format.h>
@@ -190,6 +191,7 @@ void FutureState::wait_blocking(Limit limit) {
         "get() would block the running loop of this thread: co_await the future instead");
   }
   const std::optional<TimePoint> until = deadline(Clock::now(), limit);
+  const BlockedCall blocked(until.has_value() ? nullptr : running_call, job());
   if (blocked_help != nullptr && !until.has_value()) {
     // A worker that waits for a job that is queued behind it: perhaps nobody else would run it.
     if (JobNode* queued = job()) blocked_help->help(*queued);

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include <siding/detail/portable_call.hpp>
 
+#include "demangled.hpp"
+
 #include <siding/detail/error_report.hpp>
 #include <siding/error.hpp>
 
-#include <cxxabi.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
-#include <memory>
 
 namespace siding::detail {
 
 std::string type_name(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
-  return status == 0 ? name.get() : type.name();
+  return demangled(type.name());
 }
 
 std::string not_portable_text(const std::type_info& function, std::string_view part,

@@ -4,17 +4,15 @@
 #include <siding/error.hpp>
 #include <siding/wire.hpp>
 
-#include <cxxabi.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <ios>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "demangled.hpp"
 #include "standard_errors.hpp"
 
 // An error goes as a row of links, the outermost first, each with
@@ -74,13 +72,6 @@ const ErrorType* find_by_type(const std::type_info& thrown) noexcept {
     if (matches(type)) return &type;
   }
   return nullptr;
-}
-
-std::string demangled(const char* name) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> readable(
-      abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
-  return status == 0 ? readable.get() : name;
 }
 
 // For people: the type that was given to throw_with_nested, not the one it made of it.

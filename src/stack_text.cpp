@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "stack_text.hpp"
 
-#include <cxxabi.h>
+#include "demangled.hpp"
+
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <iterator>
-#include <memory>
 
 namespace siding::detail {
-
-namespace {
-
-std::string demangled(const char* symbol) {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(
-      abi::__cxa_demangle(symbol, nullptr, nullptr, &status), &std::free);
-  return status == 0 ? name.get() : symbol;
-}
-
-}  // namespace
 
 void StackTrace::prepare() noexcept {
   void* frame = nullptr;

@@ -22,7 +22,7 @@ namespace {
 
 // How long a loop that runs may take to write the dump itself before its thread is interrupted, and
 // how long that may take. Chosen: a healthy loop answers in microseconds.
-constexpr std::chrono::milliseconds patience{50};
+constexpr std::chrono::milliseconds answer_limit{50};
 constexpr std::chrono::milliseconds interrupt_limit{1000};
 // Coroutines of one task that are shown.
 constexpr int shown_depth = 64;
@@ -202,7 +202,7 @@ std::string dump_tasks(Loop& loop) {
     node->self = nullptr;
     return "the loop is closed";
   }
-  if (node->parker.park(Clock::now() + patience)) return node->text;
+  if (node->parker.park(Clock::now() + answer_limit)) return node->text;
   StuckLoop stuck(loop, interrupted_room);
   if (!interrupt(loop, stuck)) {
     // Perhaps it has gone on meanwhile.

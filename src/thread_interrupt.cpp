@@ -18,32 +18,32 @@ namespace siding::detail {
 
 namespace {
 
-enum class State : std::uint8_t { none, waiting, running, done };
+enum class RequestState : std::uint8_t { none, waiting, running, done };
 
 /// The interruption under way. Its fields are written by the thread that asks, before `state` says
 /// waiting (release), and read by the handler after it has seen that (acquire).
-struct Request {
-  std::atomic<State> state{State::none};
+struct InterruptRequest {
+  std::atomic<RequestState> state{RequestState::none};
   int number = 0;  // tells its signal from a late one of a former request
   Interruption* work = nullptr;
   int done_fd = -1;
   struct sigaction before {};
 };
 
-constinit Request request;
+constinit InterruptRequest request;
 std::mutex request_mutex;  // who holds it owns `request`
 
-void handle(int signal, siginfo_t* info, void* context) {
+void handle_interrupt(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
-  State expected = State::waiting;
+  RequestState expected = RequestState::waiting;
   if (info->si_code == SI_QUEUE && info->si_pid == ::getpid() &&
-      request.state.load(std::memory_order_acquire) == State::waiting &&
+      request.state.load(std::memory_order_acquire) == RequestState::waiting &&
       info->si_value.sival_int == request.number &&
-      request.state.compare_exchange_strong(expected, State::running,
+      request.state.compare_exchange_strong(expected, RequestState::running,
                                             std::memory_order_acquire)) {
     request.work->run();
     const int done_fd = request.done_fd;
-    request.state.store(State::done, std::memory_order_release);
+    request.state.store(RequestState::done, std::memory_order_release);
     const std::uint64_t one = 1;
     static_cast<void>(!::write(done_fd, &one, sizeof one));
   } else if (info->si_code != SI_QUEUE || info->si_pid != ::getpid()) {
@@ -56,7 +56,7 @@ void handle(int signal, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
-bool send(pid_t thread, int number) noexcept {
+bool send_interrupt(pid_t thread, int number) noexcept {
   siginfo_t info{};
   info.si_code = SI_QUEUE;
   info.si_pid = ::getpid();
@@ -82,7 +82,7 @@ bool interrupt_thread(pid_t thread, Interruption& work, std::chrono::millisecond
   const FileDescriptor done(::eventfd(0, EFD_CLOEXEC));
   if (!done) return false;
   struct sigaction action {};
-  action.sa_sigaction = handle;
+  action.sa_sigaction = handle_interrupt;
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   ::sigfillset(&action.sa_mask);
   if (::sigaction(SIGURG, nullptr, &request.before) != 0) return false;
@@ -90,18 +90,18 @@ bool interrupt_thread(pid_t thread, Interruption& work, std::chrono::millisecond
   request.work = &work;
   request.done_fd = done.get();
   if (::sigaction(SIGURG, &action, nullptr) != 0) return false;
-  request.state.store(State::waiting, std::memory_order_release);
+  request.state.store(RequestState::waiting, std::memory_order_release);
 
-  bool ran = send(thread, request.number) &&
+  bool ran = send_interrupt(thread, request.number) &&
              wait_for_handler(done.get(), static_cast<int>(limit.count()));
-  State expected = State::waiting;
-  if (!ran && !request.state.compare_exchange_strong(expected, State::none,
+  RequestState expected = RequestState::waiting;
+  if (!ran && !request.state.compare_exchange_strong(expected, RequestState::none,
                                                      std::memory_order_acquire)) {
     ran = wait_for_handler(done.get(), -1);  // it has begun at the last moment, and ends by itself
   }
   ::sigaction(SIGURG, &request.before, nullptr);
   // acquire: what the handler has written is visible.
-  return ran && request.state.load(std::memory_order_acquire) == State::done;
+  return ran && request.state.load(std::memory_order_acquire) == RequestState::done;
 }
 
 }  // namespace siding::detail
