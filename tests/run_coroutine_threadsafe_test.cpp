@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -46,9 +47,10 @@ Task<int> fail() {
   throw std::out_of_range("no");
 }
 
-/// Says whether it was cancelled while it slept.
-Task<> sleep_long(siding::Promise<bool> cancelled) {
+/// Says that it has begun, and whether it was cancelled while it slept.
+Task<> sleep_long(siding::Promise<bool> cancelled, std::latch* begun = nullptr) {
   bool was = false;
+  if (begun != nullptr) begun->count_down();
   try {
     co_await siding::sleep(1h);
   } catch (const siding::Cancelled&) {
@@ -100,8 +102,10 @@ TEST_SUITE("run_coroutine_threadsafe") {
       siding::Promise<bool> promise;
       const Future<bool> cancelled = promise.future();
       std::optional<Future<void>> call;
+      std::latch begun(1);
       const auto give_up = [&] {
-        const auto started = run_coroutine_threadsafe(sleep_long(std::move(promise)), loop);
+        const auto started = run_coroutine_threadsafe(sleep_long(std::move(promise), &begun), loop);
+        begun.wait();  // cancelled before, it would not be entered
         CHECK_THROWS_AS(started.get(0ms), siding::TimeoutError);
         CHECK(started.cancel({.reason = "late"}));
         call = started;
