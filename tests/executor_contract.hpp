@@ -59,7 +59,7 @@ inline siding::Task<std::vector<int>> call_six_times(siding::Executor& executor,
 }
 
 // EX-002
-TEST_CASE_TEMPLATE_DEFINE("submit calls the function, and its future holds what it returned", F,
+CONTRACT_TEST_CASE_DEFINE("submit calls the function, and its future holds what it returned", F,
                           contract_submit) {
   const Subject<F> executor(2);
 
@@ -70,7 +70,7 @@ TEST_CASE_TEMPLATE_DEFINE("submit calls the function, and its future holds what 
 }
 
 // EX-003
-TEST_CASE_TEMPLATE_DEFINE("arguments are copied at the submit, however late the call starts", F,
+CONTRACT_TEST_CASE_DEFINE("arguments are copied at the submit, however late the call starts", F,
                           contract_copies) {
   const Subject<F> executor(1);
   Gate gate;
@@ -85,7 +85,7 @@ TEST_CASE_TEMPLATE_DEFINE("arguments are copied at the submit, however late the 
 }
 
 // EX-003
-TEST_CASE_TEMPLATE_DEFINE("std::ref passes a reference, and a closure brings its own values", F,
+CONTRACT_TEST_CASE_DEFINE("std::ref passes a reference, and a closure brings its own values", F,
                           contract_references) {
   const Subject<F> executor(1);
   int x = 5;
@@ -97,7 +97,7 @@ TEST_CASE_TEMPLATE_DEFINE("std::ref passes a reference, and a closure brings its
 }
 
 // EX-022
-TEST_CASE_TEMPLATE_DEFINE("what the function throws arrives with its type and its text", F,
+CONTRACT_TEST_CASE_DEFINE("what the function throws arrives with its type and its text", F,
                           contract_errors) {
   const Subject<F> executor(1);
 
@@ -108,7 +108,7 @@ TEST_CASE_TEMPLATE_DEFINE("what the function throws arrives with its type and it
 }
 
 // EX-001
-TEST_CASE_TEMPLATE_DEFINE("one coroutine runs its calls on any executor", F, contract_coroutine) {
+CONTRACT_TEST_CASE_DEFINE("one coroutine runs its calls on any executor", F, contract_coroutine) {
   const Subject<F> executor(3);
 
   const auto values = siding::run(call_six_times(*executor, square));
@@ -117,7 +117,7 @@ TEST_CASE_TEMPLATE_DEFINE("one coroutine runs its calls on any executor", F, con
 }
 
 // EX-001
-TEST_CASE_TEMPLATE_DEFINE("six calls on three workers take the time of two", F, contract_waves) {
+CONTRACT_TEST_CASE_DEFINE("six calls on three workers take the time of two", F, contract_waves) {
   const Subject<F> executor(3);
   Gate ready;
   for (int i = 0; i < 3; ++i)
@@ -135,7 +135,7 @@ TEST_CASE_TEMPLATE_DEFINE("six calls on three workers take the time of two", F, 
 }
 
 // EX-029
-TEST_CASE_TEMPLATE_DEFINE(
+CONTRACT_TEST_CASE_DEFINE(
     "a call on any executor, the user's own too, can be awaited, and the "
     "coroutine goes on on its loop's thread",
     F, contract_await) {
@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE_DEFINE(
     CHECK(from_submitted == 44);
     CHECK(std::this_thread::get_id() == loop_thread);
 
-    if constexpr (!F::queues) {
+    if (!F::queues) {
       const auto ran_in = co_await siding::run_in_executor(*executor, std::this_thread::get_id);
       CHECK(ran_in == loop_thread);
       CHECK(count_threads() == threads);
@@ -166,7 +166,7 @@ TEST_CASE_TEMPLATE_DEFINE(
 }
 
 // EX-019
-TEST_CASE_TEMPLATE_DEFINE("a done-callback may submit to the same executor", F,
+CONTRACT_TEST_CASE_DEFINE("a done-callback may submit to the same executor", F,
                           contract_callback_submits) {
   struct Chain {
     siding::Executor& executor;
@@ -199,7 +199,7 @@ TEST_CASE_TEMPLATE_DEFINE("a done-callback may submit to the same executor", F,
 }
 
 // EX-020
-TEST_CASE_TEMPLATE_DEFINE("many threads may use one executor at once", F, contract_threads) {
+CONTRACT_TEST_CASE_DEFINE("many threads may use one executor at once", F, contract_threads) {
   const Subject<F> executor(3);
   std::atomic<int> wrong{0};
   const auto use = [&] {
@@ -236,7 +236,7 @@ TEST_CASE_TEMPLATE_DEFINE("many threads may use one executor at once", F, contra
 }
 
 // EX-021
-TEST_CASE_TEMPLATE_DEFINE("dropping the future neither blocks nor drops the work", F,
+CONTRACT_TEST_CASE_DEFINE("dropping the future neither blocks nor drops the work", F,
                           contract_dropped_future) {
   const Subject<F> executor(1);
   Gate gate;
@@ -250,7 +250,7 @@ TEST_CASE_TEMPLATE_DEFINE("dropping the future neither blocks nor drops the work
   CHECK(ran.arrivals() == 1);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("a call starts while a worker is free, whatever the other workers do", F,
+CONTRACT_TEST_CASE_DEFINE("a call starts while a worker is free, whatever the other workers do", F,
                           contract_liveness) {
   const Subject<F> executor(3);
   Gate gate;

@@ -55,7 +55,7 @@ auto all_of(Range&& results) {
 }  // namespace map_calls
 
 // EX-004, EX-005
-TEST_CASE_TEMPLATE_DEFINE("map gives results in the order of its inputs, up to the shortest", F,
+CONTRACT_TEST_CASE_DEFINE("map gives results in the order of its inputs, up to the shortest", F,
                           contract_map) {
   const Subject<F> executor(3);
   const std::vector numbers{3, 2, 1};
@@ -73,7 +73,7 @@ TEST_CASE_TEMPLATE_DEFINE("map gives results in the order of its inputs, up to t
 }
 
 // EX-004
-TEST_CASE_TEMPLATE_DEFINE("map keeps the order where the last call ends first", F,
+CONTRACT_TEST_CASE_DEFINE("map keeps the order where the last call ends first", F,
                           contract_map_order) {
   const Subject<F> executor(3);
   std::vector<Gate> gates(3);
@@ -100,7 +100,7 @@ TEST_CASE_TEMPLATE_DEFINE("map keeps the order where the last call ends first", 
 }
 
 // EX-006
-TEST_CASE_TEMPLATE_DEFINE("an error in one call of a map comes up exactly at its place", F,
+CONTRACT_TEST_CASE_DEFINE("an error in one call of a map comes up exactly at its place", F,
                           contract_map_error) {
   const Subject<F> executor(3);
 
@@ -115,7 +115,7 @@ TEST_CASE_TEMPLATE_DEFINE("an error in one call of a map comes up exactly at its
 }
 
 // EX-007
-TEST_CASE_TEMPLATE_DEFINE("leaving a map half-way cancels the calls that have not started", F,
+CONTRACT_TEST_CASE_DEFINE("leaving a map half-way cancels the calls that have not started", F,
                           contract_map_abandoned) {
   const Subject<F> executor(1);
   Gate gate;
@@ -144,7 +144,7 @@ TEST_CASE_TEMPLATE_DEFINE("leaving a map half-way cancels the calls that have no
 }
 
 // EX-008
-TEST_CASE_TEMPLATE_DEFINE("the limit of a map counts from the call, and the late step throws", F,
+CONTRACT_TEST_CASE_DEFINE("the limit of a map counts from the call, and the late step throws", F,
                           contract_map_timeout) {
   const Subject<F> executor(1);
   Gate gate;
@@ -171,7 +171,7 @@ TEST_CASE_TEMPLATE_DEFINE("the limit of a map counts from the call, and the late
 }
 
 // EX-009
-TEST_CASE_TEMPLATE_DEFINE("map submits everything at once, also if no result is ever read", F,
+CONTRACT_TEST_CASE_DEFINE("map submits everything at once, also if no result is ever read", F,
                           contract_map_eager) {
   const Subject<F> executor(2);
   Gate counter;
@@ -184,7 +184,7 @@ TEST_CASE_TEMPLATE_DEFINE("map submits everything at once, also if no result is 
 }
 
 // EX-010
-TEST_CASE_TEMPLATE_DEFINE("map with a buffer reads its inputs as results are taken", F,
+CONTRACT_TEST_CASE_DEFINE("map with a buffer reads its inputs as results are taken", F,
                           contract_map_buffer) {
   const Subject<F> executor(2);
   int pulls = 0;
@@ -205,7 +205,7 @@ TEST_CASE_TEMPLATE_DEFINE("map with a buffer reads its inputs as results are tak
 }
 
 // EX-010
-TEST_CASE_TEMPLATE_DEFINE("map gives the same answer for a buffer of any size", F,
+CONTRACT_TEST_CASE_DEFINE("map gives the same answer for a buffer of any size", F,
                           contract_map_buffer_sizes) {
   const Subject<F> executor(2);
   std::vector<int> squares;
@@ -225,7 +225,7 @@ TEST_CASE_TEMPLATE_DEFINE("map gives the same answer for a buffer of any size", 
             .empty());
 }
 
-TEST_CASE_TEMPLATE_DEFINE(
+CONTRACT_TEST_CASE_DEFINE(
     "with a buffer, what the executor refuses with comes after the results of the calls before", F,
     contract_map_refused) {
   const Subject<F> executor(1);
@@ -241,7 +241,7 @@ TEST_CASE_TEMPLATE_DEFINE(
   CHECK(++step == results.end());
 }
 
-TEST_CASE_TEMPLATE_DEFINE("with a buffer, what the inputs throw comes at its place", F,
+CONTRACT_TEST_CASE_DEFINE("with a buffer, what the inputs throw comes at its place", F,
                           contract_map_inputs_throw) {
   const Subject<F> executor(2);
   const auto inputs = std::views::iota(1) | std::views::transform([](int n) {
@@ -260,7 +260,7 @@ TEST_CASE_TEMPLATE_DEFINE("with a buffer, what the inputs throw comes at its pla
 }
 
 // EX-011
-TEST_CASE_TEMPLATE_DEFINE("map gives the same answer for chunks of any size, and refuses none", F,
+CONTRACT_TEST_CASE_DEFINE("map gives the same answer for chunks of any size, and refuses none", F,
                           contract_map_chunks) {
   const Subject<F> executor(2);
   const auto bases = std::views::iota(0, 40) | std::views::transform([](int n) { return n % 7; });
@@ -284,7 +284,7 @@ TEST_CASE_TEMPLATE_DEFINE("map gives the same answer for chunks of any size, and
 }
 
 // EX-006, EX-011
-TEST_CASE_TEMPLATE_DEFINE("an error in a chunk comes up at its place, and the rest is as it was", F,
+CONTRACT_TEST_CASE_DEFINE("an error in a chunk comes up at its place, and the rest is as it was", F,
                           contract_map_chunk_error) {
   const Subject<F> executor(2);
 
@@ -300,7 +300,7 @@ TEST_CASE_TEMPLATE_DEFINE("an error in a chunk comes up at its place, and the re
 }
 
 // EX-011
-TEST_CASE_TEMPLATE_DEFINE("a chunk takes what a call takes: text, tokens, functions without a value",
+CONTRACT_TEST_CASE_DEFINE("a chunk takes what a call takes: text, tokens, functions without a value",
                           F, contract_map_chunk_kinds) {
   const Subject<F> executor(2);
   const std::vector<std::string_view> words{"a", "b", "c"};
@@ -326,7 +326,7 @@ TEST_CASE_TEMPLATE_DEFINE("a chunk takes what a call takes: text, tokens, functi
 }
 
 // EX-030
-TEST_CASE_TEMPLATE_DEFINE("an unordered map gives results in the order of completion", F,
+CONTRACT_TEST_CASE_DEFINE("an unordered map gives results in the order of completion", F,
                           contract_map_unordered) {
   const Subject<F> executor(3);
   std::vector<Gate> gates(3);
@@ -348,7 +348,7 @@ TEST_CASE_TEMPLATE_DEFINE("an unordered map gives results in the order of comple
 }
 
 // EX-030
-TEST_CASE_TEMPLATE_DEFINE("an unordered map gives each result once, with buffer and chunks too", F,
+CONTRACT_TEST_CASE_DEFINE("an unordered map gives each result once, with buffer and chunks too", F,
                           contract_map_unordered_all) {
   const Subject<F> executor(3);
   std::vector<int> squares;
@@ -369,7 +369,7 @@ TEST_CASE_TEMPLATE_DEFINE("an unordered map gives each result once, with buffer 
 }
 
 // EX-008, EX-030
-TEST_CASE_TEMPLATE_DEFINE("a late step of an unordered map throws, and can be read again", F,
+CONTRACT_TEST_CASE_DEFINE("a late step of an unordered map throws, and can be read again", F,
                           contract_map_unordered_late) {
   const Subject<F> executor(1);
   Gate gate;
@@ -387,7 +387,7 @@ TEST_CASE_TEMPLATE_DEFINE("a late step of an unordered map throws, and can be re
   CHECK(++step == results.end());
 }
 
-TEST_CASE_TEMPLATE_DEFINE("a step of a map that is not read is passed over", F,
+CONTRACT_TEST_CASE_DEFINE("a step of a map that is not read is passed over", F,
                           contract_map_passed_over) {
   const Subject<F> executor(1);
 
@@ -411,7 +411,7 @@ TEST_CASE_TEMPLATE_DEFINE("a step of a map that is not read is passed over", F,
   }
 }
 
-TEST_CASE_TEMPLATE_DEFINE("a step of a map that would block a loop throws instead", F,
+CONTRACT_TEST_CASE_DEFINE("a step of a map that would block a loop throws instead", F,
                           contract_map_would_block) {
   const Subject<F> executor(1);
   Gate gate;

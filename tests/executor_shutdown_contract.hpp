@@ -36,7 +36,7 @@ inline int arrive_and_pass(GateKey counter, GateKey gate, int value) {
 }
 
 // FU-002
-TEST_CASE_TEMPLATE_DEFINE("cancelling a queued call succeeds, and its function never runs", F,
+CONTRACT_TEST_CASE_DEFINE("cancelling a queued call succeeds, and its function never runs", F,
                           contract_cancel_queued) {
   const Subject<F> executor(1);
   Gate gate;
@@ -55,7 +55,7 @@ TEST_CASE_TEMPLATE_DEFINE("cancelling a queued call succeeds, and its function n
 }
 
 // FU-003
-TEST_CASE_TEMPLATE_DEFINE("cancelling a running call of submit fails and changes nothing", F,
+CONTRACT_TEST_CASE_DEFINE("cancelling a running call of submit fails and changes nothing", F,
                           contract_cancel_running) {
   const Subject<F> executor(1);
   Gate gate;
@@ -70,7 +70,7 @@ TEST_CASE_TEMPLATE_DEFINE("cancelling a running call of submit fails and changes
   CHECK(value_of(call) == 7);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("an awaited call that is cancelled while it is queued never runs", F,
+CONTRACT_TEST_CASE_DEFINE("an awaited call that is cancelled while it is queued never runs", F,
                           contract_cancel_awaited) {
   const Subject<F> executor(1);
   Gate gate;
@@ -98,7 +98,7 @@ TEST_CASE_TEMPLATE_DEFINE("an awaited call that is cancelled while it is queued 
 }
 
 // EX-014
-TEST_CASE_TEMPLATE_DEFINE("after shutdown submit throws and says why", F, contract_refusal) {
+CONTRACT_TEST_CASE_DEFINE("after shutdown submit throws and says why", F, contract_refusal) {
   const Subject<F> executor(1);
   Gate ran;
   executor->shutdown();
@@ -123,7 +123,7 @@ TEST_CASE_TEMPLATE_DEFINE("after shutdown submit throws and says why", F, contra
 }
 
 // EX-015
-TEST_CASE_TEMPLATE_DEFINE("shutdown returns when everything that was submitted has ended", F,
+CONTRACT_TEST_CASE_DEFINE("shutdown returns when everything that was submitted has ended", F,
                           contract_shutdown_waits) {
   const Subject<F> executor(5);
   std::vector<siding::Future<int>> calls;
@@ -140,7 +140,7 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown returns when everything that was submitted h
 }
 
 // EX-016
-TEST_CASE_TEMPLATE_DEFINE("shutdown without waiting returns at once, and what is there still runs",
+CONTRACT_TEST_CASE_DEFINE("shutdown without waiting returns at once, and what is there still runs",
                           F, contract_shutdown_at_once) {
   const LeakGuard guard;  // first: it has a sanitizer start the thread that is its own
   const std::size_t threads_before = count_threads();
@@ -164,7 +164,7 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown without waiting returns at once, and what is
 }
 
 // EX-017
-TEST_CASE_TEMPLATE_DEFINE("shutdown can cancel what has not started; what runs goes on", F,
+CONTRACT_TEST_CASE_DEFINE("shutdown can cancel what has not started; what runs goes on", F,
                           contract_shutdown_cancels) {
   const Subject<F> executor(2);
   Gate gate;
@@ -197,7 +197,7 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown can cancel what has not started; what runs g
 }
 
 // EX-018
-TEST_CASE_TEMPLATE_DEFINE("leaving the scope of an executor waits, and leaves nothing behind", F,
+CONTRACT_TEST_CASE_DEFINE("leaving the scope of an executor waits, and leaves nothing behind", F,
                           contract_scope) {
   const auto absolute = [](int n) { return std::abs(n); };
   const std::vector numbers{-5, -4, -3, -2, -1, 0, 1, 2, 3, 4};
@@ -210,7 +210,7 @@ TEST_CASE_TEMPLATE_DEFINE("leaving the scope of an executor waits, and leaves no
   CHECK(values == std::vector{5, 4, 3, 2, 1, 0, 1, 2, 3, 4});
 }
 
-TEST_CASE_TEMPLATE_DEFINE("destroying an executor runs what is queued", F, contract_destroyed) {
+CONTRACT_TEST_CASE_DEFINE("destroying an executor runs what is queued", F, contract_destroyed) {
   Gate ran;
   siding::Future<int> last;
   {
@@ -228,7 +228,7 @@ TEST_CASE_TEMPLATE_DEFINE("destroying an executor runs what is queued", F, contr
   CHECK(ran.arrivals() == 10);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("shutdown may be called again, and by several threads at once", F,
+CONTRACT_TEST_CASE_DEFINE("shutdown may be called again, and by several threads at once", F,
                           contract_shutdown_again) {
   const Subject<F> executor(2);
   Gate gate;
@@ -251,7 +251,7 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown may be called again, and by several threads 
 }
 
 // TP-013
-TEST_CASE_TEMPLATE_DEFINE("shutdown with a limit returns in time, and then what is left can be named",
+CONTRACT_TEST_CASE_DEFINE("shutdown with a limit returns in time, and then what is left can be named",
                           F, contract_shutdown_limit) {
   const Subject<F> executor(1);
   Gate gate;
@@ -278,7 +278,7 @@ TEST_CASE_TEMPLATE_DEFINE("shutdown with a limit returns in time, and then what 
   CHECK(call.result() == 1);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("a submit that races with shutdown is refused or runs", F,
+CONTRACT_TEST_CASE_DEFINE("a submit that races with shutdown is refused or runs", F,
                           contract_shutdown_race) {
   for (int round = 0; round < 20; ++round) {
     Subject<F> executor(2);
@@ -314,7 +314,7 @@ TEST_CASE_TEMPLATE_DEFINE("a submit that races with shutdown is refused or runs"
 }
 
 // CC-002
-TEST_CASE_TEMPLATE_DEFINE("functions, arguments and results need only be movable", F,
+CONTRACT_TEST_CASE_DEFINE("functions, arguments and results need only be movable", F,
                           contract_movable) {
   const Subject<F> executor(1);
   auto three = std::make_unique<int>(3);
@@ -330,7 +330,7 @@ TEST_CASE_TEMPLATE_DEFINE("functions, arguments and results need only be movable
   CHECK(*result == 42);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("function and arguments are destroyed once, when the call has ended", F,
+CONTRACT_TEST_CASE_DEFINE("function and arguments are destroyed once, when the call has ended", F,
                           contract_destroyed_once) {
   Counts counts;
   const Subject<F> executor(1);
@@ -349,7 +349,7 @@ TEST_CASE_TEMPLATE_DEFINE("function and arguments are destroyed once, when the c
   CHECK(counts.copied == 0);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("a call that is cancelled or refused is destroyed at once", F,
+CONTRACT_TEST_CASE_DEFINE("a call that is cancelled or refused is destroyed at once", F,
                           contract_destroyed_unrun) {
   Counts counts;
   const Subject<F> executor(1);
@@ -368,7 +368,7 @@ TEST_CASE_TEMPLATE_DEFINE("a call that is cancelled or refused is destroyed at o
 }
 
 // TP-010, the half about request_stop()
-TEST_CASE_TEMPLATE_DEFINE("a function that takes a stop token is asked to stop", F,
+CONTRACT_TEST_CASE_DEFINE("a function that takes a stop token is asked to stop", F,
                           contract_stop_token) {
   const Subject<F> executor(1);
   Gate running;

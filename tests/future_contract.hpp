@@ -48,7 +48,7 @@ inline std::string repeat(char letter, int count) {
 inline std::unique_ptr<int> on_the_heap(int value) { return std::make_unique<int>(value); }
 
 // FU-001
-TEST_CASE_TEMPLATE_DEFINE("a call is pending, then running, then done or cancelled, and says so", F,
+CONTRACT_TEST_CASE_DEFINE("a call is pending, then running, then done or cancelled, and says so", F,
                           contract_states) {
   const Subject<F> executor(1);
   Gate gate;
@@ -72,7 +72,7 @@ TEST_CASE_TEMPLATE_DEFINE("a call is pending, then running, then done or cancell
 }
 
 // FU-004
-TEST_CASE_TEMPLATE_DEFINE("get() with a limit throws when it is late, and the future stays usable",
+CONTRACT_TEST_CASE_DEFINE("get() with a limit throws when it is late, and the future stays usable",
                           F, contract_get_limit) {
   const Subject<F> executor(1);
   Gate gate;
@@ -90,7 +90,7 @@ TEST_CASE_TEMPLATE_DEFINE("get() with a limit throws when it is late, and the fu
 }
 
 // FU-005
-TEST_CASE_TEMPLATE_DEFINE("every thread that waits for a future wakes", F, contract_readers) {
+CONTRACT_TEST_CASE_DEFINE("every thread that waits for a future wakes", F, contract_readers) {
   const Subject<F> executor(1);
   Gate gate;
   const auto call = executor->submit(pass_with, gate.key(), 8);
@@ -114,7 +114,7 @@ TEST_CASE_TEMPLATE_DEFINE("every thread that waits for a future wakes", F, contr
 }
 
 // FU-006
-TEST_CASE_TEMPLATE_DEFINE("a value can be read many times, and a move-only one is taken once", F,
+CONTRACT_TEST_CASE_DEFINE("a value can be read many times, and a move-only one is taken once", F,
                           contract_values) {
   const Subject<F> executor(1);
 
@@ -129,7 +129,7 @@ TEST_CASE_TEMPLATE_DEFINE("a value can be read many times, and a move-only one i
 }
 
 // FU-007
-TEST_CASE_TEMPLATE_DEFINE(
+CONTRACT_TEST_CASE_DEFINE(
     "done-callbacks run once each, in the order they were added, with the done future", F,
     contract_callbacks) {
   const Subject<F> executor(1);
@@ -153,7 +153,7 @@ TEST_CASE_TEMPLATE_DEFINE(
 }
 
 // FU-008
-TEST_CASE_TEMPLATE_DEFINE("a callback that is added when the future is done runs at once", F,
+CONTRACT_TEST_CASE_DEFINE("a callback that is added when the future is done runs at once", F,
                           contract_late_callback) {
   const Subject<F> executor(1);
   Gate gate;
@@ -174,7 +174,7 @@ TEST_CASE_TEMPLATE_DEFINE("a callback that is added when the future is done runs
 }
 
 // FU-010
-TEST_CASE_TEMPLATE_DEFINE(
+CONTRACT_TEST_CASE_DEFINE(
     "a callback that throws is reported, and disturbs neither the others nor the result", F,
     contract_throwing_callback) {
   const Subject<F> executor(1);
@@ -198,7 +198,7 @@ TEST_CASE_TEMPLATE_DEFINE(
 }
 
 // FU-014
-TEST_CASE_TEMPLATE_DEFINE("cancelling and starting exclude each other", F,
+CONTRACT_TEST_CASE_DEFINE("cancelling and starting exclude each other", F,
                           contract_cancel_against_start) {
   constexpr std::size_t rounds = 2000;
   // Both outcomes are there, however the threads are scheduled: the first calls are cancelled while

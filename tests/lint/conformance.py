@@ -16,7 +16,7 @@ not offered | not yet |, and as its last row their sum: | All | ... |. It is an 
 - if a row is not of that form, an identifier comes twice, or a state other than `kept` gives no
   reason;
 - if the comment is in a test or in a contract, and not directly above a case;
-- if a case of a contract, `TEST_CASE_TEMPLATE_DEFINE(..., contract_x)`, is applied to no executor.
+- if a case of a contract, `CONTRACT_TEST_CASE_DEFINE(..., contract_x)`, is applied to no executor.
 """
 
 import pathlib
@@ -33,7 +33,7 @@ COMMENT = re.compile(r"(?://|#|/\*).*")
 ROW = re.compile(r"^\|\s*([A-Z]{2}-\d{3})\s*\|(.*)\|$")
 AREA = re.compile(r"^\|\s*([A-Z]{2}) [^|]+\|([\s\d|]+)\|$")
 ALL = re.compile(r"^\|\s*All\s*\|([\s\d|]+)\|$")
-DEFINED = re.compile(r"TEST_CASE_TEMPLATE_DEFINE\(.*?\b(contract_\w+)\)\s*\{", re.DOTALL)
+DEFINED = re.compile(r"TEST_CASE_DEFINE\(.*?\b(contract_\w+)\)\s*\{", re.DOTALL)
 APPLIED = re.compile(r"^\s*TEST_CASE_TEMPLATE_APPLY\((contract_\w+)\b", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(\.\./\.\./([^)#\s]+)\)")
 
@@ -164,8 +164,8 @@ def with_areas(page):
 
 
 A_TEST = "[a_test](../../tests/a_test.cpp)"
-A_CONTRACT = 'TEST_CASE_TEMPLATE_DEFINE("it does (mostly); {so}", F,\n  contract_one) {'
 TABLE = "| EX Area | 1 | 0 | 0 | 0 | 1 |\n| All | 1 | 0 | 0 | 0 | 1 |\n"
+A_CONTRACT = 'CONTRACT_TEST_CASE_DEFINE("it does (mostly); {so}", F,\n  contract_one) {'
 SAMPLES = [
     # A page without a table of areas is given one that fits.
     # the page, tests/a_test.cpp, what must be found, or None
