@@ -263,9 +263,9 @@ void PoolCore::unreserve(PoolWorker& worker, std::uint32_t slot) noexcept {
 void PoolCore::put_back(Lock& lock, JobNode& node) noexcept {
   if (cancel_rest_) return drop(lock, node);
   if (broken_) {
-    const std::exception_ptr reason = broken_error();
+    std::exception_ptr reason = broken_error();
     lock.unlock();
-    JobAccess::make(node).fail(reason);
+    JobAccess::make(node).fail(std::move(reason));
     return lock.lock();
   }
   queue_.push_front(JobAccess::make(node));

@@ -132,11 +132,12 @@ void PoolCore::break_pool(Lock& lock, std::exception_ptr error) noexcept {
   starts_wanted_ = 0;
   JobQueue orphans;
   take_all_that_wait(orphans);
-  const std::exception_ptr reason = broken_error();
-  // Popped with the lock, with which withdraw() looks at them.
+  // Popped with the lock, with which withdraw() looks at them. Each gets an error of its own, of
+  // which nothing stays here: the caller's thread reads it, and destroys it.
   while (Job job = orphans.pop()) {
+    std::exception_ptr reason = broken_error();
     lock.unlock();
-    job.fail(reason);
+    job.fail(std::move(reason));
     lock.lock();
   }
 }

@@ -26,11 +26,12 @@ def run(command, source):
     return subprocess.run(command, input=source, capture_output=True, text=True, check=False)
 
 
-def problems(compiler, include, header):
+def problems(compiler, include, header, precompiled=None):
     # Twice, so that a missing `#pragma once` is found too.
     source = f"#include <{header}>\n#include <{header}>\n"
     base = [compiler, *FLAGS, "-I", str(include), "-x", "c++"]
-    compiled = run([*base, "-fsyntax-only", "-"], source)
+    given = ["-include-pch", precompiled] if precompiled else []
+    compiled = run([*base, *given, "-fsyntax-only", "-"], source)
     if compiled.returncode != 0:
         return [f"{header} does not compile alone:\n{compiled.stderr}"]
 
@@ -92,13 +93,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compiler", required=True)
     parser.add_argument("--include")
+    parser.add_argument("--precompiled", help="foreign headers, for clang")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("header", nargs="?")
     options = parser.parse_args()
     if options.self_test:
         found = self_test(options.compiler)
     else:
-        found = problems(options.compiler, options.include, options.header)
+        found = problems(options.compiler, options.include, options.header, options.precompiled)
     print("\n".join(found) or "ok")
     return 1 if found else 0
 
