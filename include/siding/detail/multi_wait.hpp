@@ -16,7 +16,8 @@ namespace siding::detail {
 
 struct WaitBlock;
 
-/// Awaits several futures at once: what `wait`, `gather` and `race` are made of. It looks at no values.
+/// Awaits several futures at once: what `wait`, `gather` and `race` are made of. It looks at no
+/// values.
 ///
 /// The waiters are linked into the futures' states from a block on the heap, which is counted: the
 /// await may end while a completion of another thread is on its way to one of them.

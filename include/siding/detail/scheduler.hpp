@@ -42,8 +42,8 @@ struct Scheduler {
   /// thread sanitizers), and lets other tasks in. Measured: about 1 ns per transfer.
   static constexpr unsigned hop_budget = 256;
 
-  /// Eager tasks that are inside one another's creation. Chosen: bounds the stack, and is far more than
-  /// what is written on purpose.
+  /// Eager tasks that are inside one another's creation. Chosen: bounds the stack, and is far more
+  /// than what is written on purpose.
   static constexpr unsigned nesting_limit = 32;
 
   Scheduler() = default;

@@ -43,8 +43,9 @@ class TaskState final : public ValueState<T>, public TaskContext {
   using Outcome = FutureState::Outcome;
 
  public:
-  /// Takes the frame over and schedules its first step; if it is eager, one of the two below is to
-  /// follow. The loop holds one reference, beside those of the `handles` that are about to be made.
+  /// Takes the frame over and schedules its first step; if it is eager, start_now() or
+  /// start_later() is to follow. The loop holds one reference, beside those of the `handles` that
+  /// are about to be made.
   template <class... Args>
   TaskState(Scheduler& scheduler, Task<T>& task, std::uint32_t handles, bool eager,
             Args&&... observer)
@@ -57,20 +58,21 @@ class TaskState final : public ValueState<T>, public TaskContext {
     enlist();
     if (!eager) post(frame_);
   }
-  /// The first step of an eager one, inside its creator's. The state may be gone on return, if
-  /// nobody holds a handle.
-  void start_now() noexcept {
-    started_.store(true, std::memory_order_relaxed);
-    resume_inside(frame_);
-  }
-  /// In the next iteration after all.
-  void start_later() noexcept { post(frame_); }
   /// The same on another thread than the loop's, whose list and queue come to know it in arrive().
   TaskState(Scheduler& scheduler, Task<T>& task, FromOutside)
       : ValueState<T>(FutureState::Origin::task, 2), TaskContext(scheduler) {
     frame_ = TaskFrame::release(task);
     frame_.promise().context = this;
   }
+
+  /// The first step of an eager one, inside its creator's. The state may be gone on return, if
+  /// nobody holds a handle.
+  void start_now() noexcept {
+    started_.store(true, std::memory_order_relaxed);
+    resume_inside(frame_);
+  }
+  /// The same in the next iteration after all.
+  void start_later() noexcept { post(frame_); }
 
   // Loop thread. A cancellation in the name of the loop's end may have listed it before.
   void arrive() noexcept {
@@ -95,8 +97,8 @@ class TaskState final : public ValueState<T>, public TaskContext {
 
   void abandon() noexcept override {
     observer_.abandoned();
-    // What the frame's destructors wait for may wait for the token. One that has not started has none,
-    // and is perhaps abandoned on another thread than the loop's.
+    // What the frame's destructors wait for may wait for the token. A task that has not started has
+    // none, and is perhaps abandoned on another thread than the loop's.
     if (running()) this->TaskContext::trip_stop_token();
     destroy_frame();
     if (task_link != nullptr) delist();
