@@ -16,6 +16,7 @@
 #include <siding/run_in_executor.hpp>
 #include <siding/semaphore.hpp>
 #include <siding/sleep.hpp>
+#include <siding/stop_token.hpp>
 #include <siding/thread_pool.hpp>
 #include <siding/to_thread.hpp>
 #include <siding/wait.hpp>
@@ -233,6 +234,33 @@ TEST_SUITE("allocations in the steady state" * doctest::skip(SIDING_SANITIZED) *
           co_await future;
       });
       CHECK(ten == 0);
+
+      const auto eager = co_await allocations_of(
+          [&]() -> Task<> { co_await create_task(child(), {.eager = true}); });
+      CHECK(eager == 0);
+    });
+  }
+
+  TEST_CASE("stop tokens: one to bind a task, and for a task's own its block and its state") {
+    EventLoop loop;
+    std::stop_source source;
+    loop.run_until_complete([&source]() -> Task<> {
+      const auto bound = co_await allocations_of([&source]() -> Task<> {
+        const Future<> task = create_task([]() -> Task<> { co_await siding::yield(); });
+        siding::cancel_on_stop(task, source.get_token());
+        co_await task;
+      });
+      CHECK(bound == rounds);
+
+      const auto asked = co_await allocations_of([]() -> Task<> {
+        co_await create_task([]() -> Task<> {
+          const std::stop_token first = siding::current_stop_token();
+          const std::stop_token same = siding::current_stop_token();
+          CHECK(first == same);
+          co_return;
+        });
+      });
+      CHECK(asked == 2 * rounds);
     });
   }
 
