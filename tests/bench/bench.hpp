@@ -38,6 +38,7 @@ inline constexpr std::int64_t w5_bytes = 1 << 20;
 inline constexpr std::int64_t w6_calls = 10'000'000;
 inline constexpr std::int64_t w6_calls_per_sample = 10'000;
 inline constexpr std::int64_t w6_tasks = 1'000'000;
+inline constexpr std::int64_t w6_cancelled_tasks = 100'000;
 inline constexpr std::int64_t w6_batch = 1'000;
 
 // Chosen: the first covers every bounded spinner (tens of microseconds) with room to spare, the
@@ -214,7 +215,8 @@ inline void print_payload(const char* peer, const Spent& busy, std::int64_t coun
                version);
 }
 
-// W6: `metric` is call_ns or spawn_ns; each lap of `laps` covers `per_lap` of the `count` units.
+// W6: `metric` is call_ns, spawn_ns or cancel_ns; each lap of `laps` covers `per_lap` of the `count`
+// units.
 inline void print_unit_cost(const char* peer, const char* metric, const Laps& laps,
                             const Spent& busy, std::int64_t count, std::int64_t per_lap,
                             const char* version = "") {

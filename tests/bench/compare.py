@@ -67,11 +67,12 @@ WORKLOADS = {
         "left_out": PROCESSES_LEFT_OUT,
     },
     "w6": {
-        "question": "W6 call / spawn: 10 M co_await child(); create and join 1 M tasks in batches "
-                    "of 1 000",
-        "programs": [("siding", "call"), ("asio", "call"), ("siding", "spawn"), ("asio", "spawn")],
-        "columns": [("call_ns", "call ns"), ("spawn_ns", "spawn ns"), ("p99_ns", "p99 ns"),
-                    ("cpu_ns", "CPU ns")],
+        "question": "W6 call / spawn / cancel: 10 M co_await child(); create and join 1 M tasks in "
+                    "batches of 1 000; the same with 100 k that sleep and are cancelled",
+        "programs": [("siding", "call"), ("asio", "call"), ("siding", "spawn"), ("asio", "spawn"),
+                     ("siding", "cancel")],
+        "columns": [("call_ns", "call ns"), ("spawn_ns", "spawn ns"), ("cancel_ns", "cancel ns"),
+                    ("p99_ns", "p99 ns"), ("cpu_ns", "CPU ns")],
         "left_out": {"libuv": "it has no coroutines",
                      "asyncio": "only the offload path is compared with Python"},
     },
