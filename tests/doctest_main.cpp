@@ -53,7 +53,8 @@ struct CaseTracker : doctest::IReporter {
   void test_case_skipped(const doctest::TestCaseData& test) override {
     if (test.m_skip && std::string_view(test.m_file.c_str()).ends_with(asked_for)) {
       ++skip_themselves;
-      std::printf("skipped: %s\n", test.m_name);
+      const char* why = test.m_description != nullptr ? test.m_description : "no reason is given";
+      std::printf("skipped: %s (%s)\n", test.m_name, why);
     }
   }
 };
