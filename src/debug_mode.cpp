@@ -35,8 +35,10 @@ void StepRecord::report(Scheduler& scheduler, std::chrono::nanoseconds length,
   try {
     const double seconds = std::chrono::duration<double>(length).count();
     const std::string what =
-        task_.valid() ? fmt::format("task '{}', going on in {},", task_.name(), place_text(place_))
-                      : fmt::format("a callback ({})", type_name(node));
+        !task_.valid() ? fmt::format("a callback ({})", type_name(node))
+        : is_in_library(place_)
+            ? fmt::format("task '{}'", task_.name())
+            : fmt::format("task '{}', going on in {},", task_.name(), place_text(place_));
     scheduler.report({fmt::format("{} held the loop for {:.3f} s; have what blocks or computes done "
                                   "by to_thread()",
                                   what, seconds),
@@ -50,11 +52,12 @@ void StepRecord::report(Scheduler& scheduler, std::chrono::nanoseconds length,
 void note_never_awaited(const PromiseBase& promise) noexcept {
   const bool debug =
       current_scheduler != nullptr ? current_scheduler->debug : debug_in_environment();
-  if (!debug) return;
+  // What the library makes of a task that was given to it holds that task, which tells of itself.
+  if (!debug || is_in_library(promise.place)) return;
   try {
     const std::string message = fmt::format(
-        "a task of {} was made and destroyed without having run: co_await it, or give it to "
-        "create_task()",
+        "a task of {} was destroyed without having run: it was not awaited, or what it was given to "
+        "was refused, or cancelled first",
         place_text(promise.place));
     report_error(nullptr, message, nullptr, {});
   } catch (...) {

@@ -29,11 +29,13 @@ EventLoop* EventLoop::current_or_null() noexcept {
 }
 
 void EventLoop::set_exception_handler(std::function<void(const ErrorReport& report)> handler) {
+  loop_->check_thread("set_exception_handler");
   loop_->exception_handler = std::move(handler);
 }
 
 std::shared_ptr<Executor> EventLoop::set_default_executor(std::shared_ptr<Executor> executor) {
   loop_->check_open("set_default_executor");
+  loop_->check_thread("set_default_executor");
   if (loop_->default_executor_ended) {
     throw ShutdownError(
         "set_default_executor: the default executor of this loop was shut down, and there will be "
@@ -55,8 +57,14 @@ bool EventLoop::is_closed() const noexcept { return loop_->closed(); }
 bool EventLoop::is_running() const noexcept { return loop_->running(); }
 LoopCounters EventLoop::counters() const noexcept { return loop_->counters(); }
 bool EventLoop::get_debug() const noexcept { return loop_->debug; }
-void EventLoop::set_debug(bool on) noexcept { loop_->debug = on; }
-std::vector<AnyFuture> EventLoop::all_tasks() const { return detail::all_tasks(*loop_); }
+void EventLoop::set_debug(bool on) {
+  loop_->check_thread("set_debug");
+  loop_->debug = on;
+}
+std::vector<AnyFuture> EventLoop::all_tasks() const {
+  loop_->check_thread("all_tasks");
+  return detail::all_tasks(*loop_);
+}
 std::string EventLoop::dump_tasks() const { return detail::dump_tasks(*loop_); }
 
 std::vector<AnyFuture> all_tasks() {

@@ -33,10 +33,16 @@ bool inherited() noexcept {
          fork_generation.load(std::memory_order_relaxed);
 }
 
+// Since the loop came to it last. With this many it is stuck, and the next one ends the process.
+constexpr int untaken_limit = 2;
+std::atomic<int> untaken_interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
 // A signal handler: runs on any thread that does not block SIGINT.
 void on_sigint(int) {
-  if (inherited()) {
-    // A child forked inside a run, which is the parent's: SIGINT means there what it meant before.
+  // A child forked inside a run, which is the parent's: SIGINT means there what it meant before.
+  if (inherited() ||
+      untaken_interrupts.fetch_add(1, std::memory_order_relaxed) >= untaken_limit) {
     ::signal(SIGINT, SIG_DFL);
     ::raise(SIGINT);
     return;
@@ -72,6 +78,7 @@ void make_event_fd() {
 
 int take_interrupts() noexcept {
   std::uint64_t count = 0;
+  untaken_interrupts.store(0, std::memory_order_relaxed);
   if (::read(interrupt_fd, &count, sizeof count) != static_cast<ssize_t>(sizeof count)) return 0;
   return static_cast<int>(count);
 }

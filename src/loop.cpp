@@ -46,14 +46,15 @@ constexpr std::uint64_t look_period = 32;
 
 struct Loop::Running {
   explicit Running(Loop& owner) : loop(owner) {
-    loop.ring_.enable();  // first, since it may throw
+    // First what may throw; the ring belongs to the thread that enables it.
+    if (loop.watchdog_limit_.has_value()) watchdog.emplace(loop, loop.watchdog_limit_.value());
+    loop.ring_.enable();
     former = std::exchange(current_scheduler, &loop);
     loop.running_.store(true, std::memory_order_relaxed);
     loop.owner_ = std::this_thread::get_id();
     loop.thread_id_.store(::gettid(), std::memory_order_relaxed);
     loop.recent = loop.now();
     for (const auto& watch : loop.watches_) watch->source->attach();
-    if (loop.watchdog_limit_.has_value()) watchdog.emplace(loop, loop.watchdog_limit_.value());
   }
   ~Running() {
     watchdog.reset();
@@ -82,6 +83,7 @@ Loop::Loop(const LoopOptions& options)
       spin_(options.spin),
       slow_step_(options.slow_step),
       watchdog_limit_(options.watchdog) {
+  Watchdog::check(watchdog_limit_);
   debug = options.debug.has_value() ? *options.debug : debug_in_environment();
   recent = now();
 }

@@ -9,6 +9,9 @@
 
 #include <fmt/format.h>
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <memory>
 #include <utility>
 
@@ -28,19 +31,36 @@ class Handlers {
     for (const int signal : added_) remove_signal_handler(scheduler_, signal);
   }
 
-  template <class Fn>
-  void add(int signal, Fn fn) {
+  void add(int signal, std::shared_ptr<SignalHandler> handler) {
     if (has_signal_handler(scheduler_, signal)) {
       throw InvalidStateError(fmt::format(
           "next_signal({}): this loop has a handler for it; remove that first", signal));
     }
-    add_signal_handler(scheduler_, signal, std::make_shared<SignalFunction<Fn>>(std::move(fn)));
+    add_signal_handler(scheduler_, signal, std::move(handler));
     added_.push_back(signal);
   }
 
  private:
   Scheduler& scheduler_;
   std::vector<int> added_;
+};
+
+/// Tells the promise of a wait. What is raised when the wait is over, and was taken by its handler, is
+/// raised again: between waits a signal does what it did before.
+class WaitHandler final : public SignalHandler {
+ public:
+  WaitHandler(std::shared_ptr<Promise<int>> first, int signal)
+      : first_(std::move(first)), signal_(signal) {}
+  void missed() noexcept override { ::kill(::getpid(), signal_); }
+
+ private:
+  void call() override {
+    if (first_->future().done()) return missed();  // by another signal
+    first_->set_value(signal_);
+  }
+
+  std::shared_ptr<Promise<int>> first_;
+  const int signal_;
 };
 
 }  // namespace
@@ -51,11 +71,14 @@ Task<int> await_signal(std::vector<int> signals) {
   const Future<int> raised = first->future();
   Handlers handlers(context.scheduler(), signals.size());
   for (const int signal : signals) {
-    handlers.add(signal, [first, signal] {
-      if (!first->future().done()) first->set_value(signal);
-    });
+    handlers.add(signal, std::make_shared<WaitHandler>(first, signal));
   }
-  co_return co_await raised;
+  try {
+    co_return co_await raised;
+  } catch (...) {
+    if (raised.done()) ::kill(::getpid(), raised.result());  // it came, and the wait was over
+    throw;
+  }
 }
 
 }  // namespace siding::detail

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <stdexcept>
 
 namespace siding {
@@ -35,6 +36,9 @@ void Semaphore::release() {
         "Semaphore::release: all {} permits are free already; release only what was acquired and "
         "detached",
         *bound_));
+  }
+  if (value_ == std::numeric_limits<std::ptrdiff_t>::max()) {
+    throw InvalidStateError("Semaphore::release: there are as many permits as can be counted");
   }
   give_back();
 }

@@ -3,6 +3,7 @@
 
 #include "live_rings.hpp"
 #include "loop.hpp"
+#include "thread_interrupt.hpp"
 
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -98,8 +100,15 @@ void check_signal(int signal) {
   }
 }
 
-// With the lock.
-void give_back(TakenSignal& taken, int signal) noexcept {
+// What SIGURG does is also changed for a moment by interruptions of a thread.
+std::optional<NoInterruption> hold_interruptions(int signal) noexcept {
+  return signal == SIGURG ? std::optional<NoInterruption>(std::in_place)
+                          : std::optional<NoInterruption>();
+}
+
+// With the lock. True: it was raised, and nobody was told.
+bool give_back(TakenSignal& taken, int signal) noexcept {
+  const auto held = hold_interruptions(signal);
   struct sigaction now {};
   // Unless somebody else has put a handler of his own there since.
   if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == siding_on_signal) {
@@ -107,7 +116,7 @@ void give_back(TakenSignal& taken, int signal) noexcept {
   }
   taken.event_fd.store(-1, std::memory_order_release);
   taken.owner = nullptr;
-  taken.pending.store(0, std::memory_order_relaxed);
+  return taken.pending.exchange(0, std::memory_order_relaxed) != 0;
 }
 
 }  // namespace
@@ -151,16 +160,22 @@ void SignalSource::add(int signal, std::shared_ptr<SignalHandler> handler) {
   struct sigaction action {};
   action.sa_handler = siding_on_signal;
   action.sa_flags = SA_RESTART;
+  const auto held = hold_interruptions(signal);
   ::sigaction(signal, &action, &taken.before);
 }
 
 bool SignalSource::remove(int signal) noexcept {
   const auto found = handlers_.find(signal);
   if (found == handlers_.end()) return false;
-  found->second->remove();
+  const std::shared_ptr<SignalHandler> handler = std::move(found->second);
+  handler->remove();
   handlers_.erase(found);
-  const std::lock_guard lock(table_mutex);
-  give_back(signal_table[static_cast<std::size_t>(signal)], signal);
+  bool missed = false;
+  {
+    const std::lock_guard lock(table_mutex);
+    missed = give_back(signal_table[static_cast<std::size_t>(signal)], signal);
+  }
+  if (missed) handler->missed();
   return true;
 }
 

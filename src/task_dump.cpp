@@ -32,21 +32,20 @@ constexpr std::size_t handler_frames = 4;
 constexpr std::size_t first_room = 64 << 10;
 constexpr std::size_t interrupted_room = 1 << 20;
 
-/// Whether the text is written between two steps of the loop or in the middle of one.
-enum class When : unsigned char { between_steps, interrupted };
-
 void write_chain(FixedText& text, std::coroutine_handle<> coroutine) noexcept {
   for (int depth = 0; coroutine && depth < shown_depth; ++depth) {
     const PromiseBase& promise = PromiseBase::of(coroutine);
-    text.add("    in ");
-    write_place(text, promise.place);
-    text.add("\n");
+    if (!is_in_library(promise.place)) {
+      text.add("    in ");
+      write_place(text, promise.place);
+      text.add("\n");
+    }
     coroutine = promise.continuation;
   }
   if (coroutine) text.add("    ...\n");
 }
 
-void write_task(FixedText& text, TaskContext& task, When when) noexcept {
+void write_task(FixedText& text, TaskContext& task) noexcept {
   const Scheduler& scheduler = task.scheduler();
   task.future_state().describe(text);
   text.add(", ").add(scheduler.now() - task.made()).add(" old");
@@ -58,24 +57,24 @@ void write_task(FixedText& text, TaskContext& task, When when) noexcept {
     suspension->describe(text);
     text.add("\n");
     write_chain(text, suspension->handle());
-  } else if (when == When::interrupted) {
-    text.add(", runs or is ready to\n");  // perhaps its frame is just being destroyed
+  } else if (!task.resume_point()) {
+    text.add(", is ending\n");  // its frame is just being destroyed
   } else {
     text.add(task.future_state().running() ? ", is ready to go on\n" : ", has not started\n");
     write_chain(text, task.resume_point());
   }
 }
 
-void write_tasks(FixedText& text, const Scheduler& scheduler, When when) noexcept {
+void write_tasks(FixedText& text, const Scheduler& scheduler) noexcept {
   std::size_t count = 0;
   for (TaskContext* list : {scheduler.tasks, scheduler.asked}) {
     for (TaskContext* task = list; task != nullptr; task = task->next_task) ++count;
   }
   text.add(count).add(count == 1 ? " task, " : " tasks, ");
-  text.add(scheduler.timers.size()).add(" timers\n");
+  text.add(scheduler.timers.size()).add(scheduler.timers.size() == 1 ? " timer\n" : " timers\n");
   for (TaskContext* list : {scheduler.tasks, scheduler.asked}) {
     for (TaskContext* task = list; task != nullptr; task = task->next_task) {
-      write_task(text, *task, when);
+      write_task(text, *task);
     }
   }
 }
@@ -90,7 +89,7 @@ std::string dump_here(const Scheduler& scheduler) {
   for (std::size_t room = first_room;; room *= 4) {
     std::string buffer(room, '\0');
     FixedText text(buffer);
-    write_tasks(text, scheduler, When::between_steps);
+    write_tasks(text, scheduler);
     if (text.cut()) continue;
     buffer.resize(text.view().size());
     return buffer;
@@ -127,13 +126,15 @@ struct StuckLoop final : Interruption {
       : scheduler(interrupted), buffer(room, '\0'), tasks(buffer), step(step_buffer) {}
 
   void run() noexcept override {
+    running = current_scheduler == &scheduler;
+    if (!running) return;
     stack.capture();
     if (scheduler.current != nullptr) {
       scheduler.current->future_state().describe(step);
     } else {
       step.add("a callback, or the end of a task");
     }
-    if (!buffer.empty()) write_tasks(tasks, scheduler, When::interrupted);
+    if (!buffer.empty()) write_tasks(tasks, scheduler);
   }
   std::string step_text() const {
     return std::string(step.view()) + "; the stack of its thread:\n" + stack.text(handler_frames);
@@ -145,19 +146,37 @@ struct StuckLoop final : Interruption {
   char step_buffer[256]{};
   FixedText step;
   StackTrace stack;
+  bool running = false;  // the thread still runs the loop
 };
 
-bool interrupt(Loop& loop, StuckLoop& work) {
+InterruptResult interrupt_loop(Loop& loop, StuckLoop& work) {
   StackTrace::prepare();
-  return interrupt_thread(loop.thread_id(), work, interrupt_limit);
+  const InterruptResult result = interrupt_thread(loop.thread_id(), work, interrupt_limit);
+  return result == InterruptResult::done && !work.running ? InterruptResult::gone : result;
+}
+
+std::string why_not(InterruptResult result) {
+  switch (result) {
+    case InterruptResult::blocked:
+      return "the loop is stuck, and its thread cannot be interrupted: it blocks SIGURG";
+    case InterruptResult::late:
+      return "the loop is stuck, and its thread does not come to be interrupted: it waits in the "
+             "kernel, or has no time to run";
+    default:
+      return "the loop does not run any more";
+  }
 }
 
 }  // namespace
 
+bool is_in_library(const Place& place) noexcept {
+  return std::string_view(place.file_name()).find("include/siding/") != std::string_view::npos;
+}
+
 void write_place(FixedText& text, const Place& place) noexcept {
   std::string_view function = place.function_name();
   // g++ names a running coroutine "void f(f(int)::_Z1fi.Frame*)".
-  const std::size_t frame = function.find(".Frame*)");
+  const std::size_t frame = function.rfind(".Frame*)");  // the names of lambdas hold those of others
   if (frame != std::string_view::npos) {
     std::size_t begin = frame;
     for (int open = 1; begin > 0 && open > 0;) {
@@ -204,10 +223,10 @@ std::string dump_tasks(Loop& loop) {
   }
   if (node->parker.park(Clock::now() + answer_limit)) return node->text;
   StuckLoop stuck(loop, interrupted_room);
-  if (!interrupt(loop, stuck)) {
+  const InterruptResult result = interrupt_loop(loop, stuck);
+  if (result != InterruptResult::done) {
     // Perhaps it has gone on meanwhile.
-    if (node->parker.park(Clock::now())) return node->text;
-    return "the loop is stuck, and its thread could not be interrupted: it blocks SIGURG";
+    return node->parker.park(Clock::now()) ? node->text : why_not(result);
   }
   node->given_up.store(true, std::memory_order_relaxed);
   return std::string(stuck.tasks.view()) +
@@ -217,7 +236,8 @@ std::string dump_tasks(Loop& loop) {
 
 std::string describe_stuck_thread(Loop& loop) {
   StuckLoop stuck(loop, 0);
-  return interrupt(loop, stuck) ? stuck.step_text() : std::string();
+  const InterruptResult result = interrupt_loop(loop, stuck);
+  return result == InterruptResult::done ? "stuck in " + stuck.step_text() : why_not(result);
 }
 
 }  // namespace siding::detail

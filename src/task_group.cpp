@@ -70,7 +70,7 @@ void GroupJoin::describe(FixedText& text) const noexcept {
   for (const GroupMember* list : {group_.members_, group_.told_}) {
     for (; list != nullptr; list = list->next_) ++children;
   }
-  text.add("the ").add(children).add(" tasks of its TaskGroup");
+  text.add("the ").add(children).add(children == 1 ? " task" : " tasks").add(" of its TaskGroup");
 }
 
 bool GroupJoin::cancel() noexcept {

@@ -7,11 +7,21 @@
 
 #include <siding/log.hpp>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <stdexcept>
 
 namespace siding::detail {
+
+void Watchdog::check(Limit limit) {
+  if (limit.has_value() && limit.value() < shortest) {
+    throw std::invalid_argument(fmt::format(
+        "LoopOptions::watchdog: {} is too short; take {} or more, or no limit for no watchdog",
+        limit.value(), shortest));
+  }
+}
 
 Watchdog::Watchdog(Loop& loop, std::chrono::nanoseconds limit) : loop_(loop), limit_(limit) {
   const SignalsBlocked blocked;
@@ -50,11 +60,8 @@ void Watchdog::watch() {
 
 void Watchdog::report(std::chrono::nanoseconds length) noexcept {
   try {
-    const std::string stuck = describe_stuck_thread(loop_);
-    log(fmt::format("the loop has not come round for {:.3f} s{}",
-                    std::chrono::duration<double>(length).count(),
-                    stuck.empty() ? "; its thread blocks SIGURG, so there is no stack"
-                                  : ", stuck in " + stuck));
+    log(fmt::format("the loop has not come round for {:.3f} s: {}",
+                    std::chrono::duration<double>(length).count(), describe_stuck_thread(loop_)));
   } catch (...) {
     log("the loop has not come round for a while, and there is no memory to say more");
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/time.hpp>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -13,6 +15,11 @@ class Loop;
 /// A thread that looks whether a running loop comes round, and says so in the log while it does not.
 class Watchdog {
  public:
+  /// Chosen: below, it would do little else than wake.
+  static constexpr std::chrono::milliseconds shortest{1};
+  /// Throws std::invalid_argument if a limit is shorter.
+  static void check(Limit limit);
+
   /// Throws std::system_error if there is no thread.
   Watchdog(Loop& loop, std::chrono::nanoseconds limit);
   ~Watchdog();

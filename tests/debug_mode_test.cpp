@@ -10,10 +10,12 @@
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "support/child.hpp"
 #include "support/log_capture.hpp"
+#include "support/no_threads.hpp"
 #include "support/reports.hpp"
 #include "support/virtual_loop.hpp"
 
@@ -128,7 +130,7 @@ TEST_SUITE("debug mode") {
 
       REQUIRE(reports.size() == (debug ? 1 : 0));
       if (!debug) continue;
-      CHECK(contains(reports[0].message, "made and destroyed without having run"));
+      CHECK(contains(reports[0].message, "was destroyed without having run"));
       CHECK(contains(reports[0].message, "debug_mode_test.cpp:" + std::to_string(line) + ")"));
       CHECK(reports[0].error == "no error");
     }
@@ -182,7 +184,25 @@ TEST_SUITE("debug mode") {
     });
 
     CHECK(contains(line, "the loop has not come round for 0.0"));
-    CHECK(contains(line, "stuck in task 'stuck'; the stack of its thread:\n    "));
+    CHECK(contains(line, "s: stuck in task 'stuck'; the stack of its thread:\n    "));
+  }
+
+  TEST_CASE("a watchdog that could do little else than wake is refused") {
+    for (const siding::Limit limit : {siding::Limit(0s), siding::Limit(-1s), siding::Limit(1us)}) {
+      CHECK_THROWS_AS(siding::EventLoop({.watchdog = limit}), std::invalid_argument);
+    }
+  }
+
+  TEST_CASE("a loop that gets no thread for its watchdog can be run later" *
+            doctest::skip(!can_forbid_new_threads())) {
+    siding::EventLoop loop({.watchdog = 1s});
+    without_new_threads([&] {
+      CHECK_THROWS_AS(loop.run_until_complete(spins(1ns)), std::system_error);
+      CHECK_FALSE(loop.is_running());
+      CHECK(siding::EventLoop::current_or_null() == nullptr);
+    });
+
+    loop.run_until_complete(spins(1ns));
   }
 
   TEST_CASE("the watchdog of a loop that comes round, or sleeps, is silent") {

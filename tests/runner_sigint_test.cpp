@@ -286,6 +286,18 @@ TEST_SUITE("SIGINT") {
     }
   }
 
+  TEST_CASE("the third SIGINT ends a process whose loop is stuck") {
+    const int status = siding_test::status_in_child([] {
+      siding::run([]() -> Task<> {
+        for (int i = 0; i < 3; ++i) ::raise(SIGINT);
+        co_return;
+      });
+      return 0;
+    });
+
+    CHECK(status == siding_test::killed_by(SIGINT));
+  }
+
   TEST_CASE("after a run, SIGINT ends the process again") {
     const int status = siding_test::status_in_child([] {
       bool tidied = false;

@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -112,6 +114,13 @@ TEST_SUITE("Semaphore") {
     };
 
     virtual_loop.loop.run_until_complete(body);
+  }
+
+  TEST_CASE("permits that cannot be counted any more are refused") {
+    siding::Semaphore semaphore(std::numeric_limits<std::ptrdiff_t>::max());
+
+    CHECK_THROWS_AS(semaphore.release(), siding::InvalidStateError);
+    CHECK(semaphore.value() == std::numeric_limits<std::ptrdiff_t>::max());
   }
 
   TEST_CASE("a free permit is taken without suspending") {

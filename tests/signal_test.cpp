@@ -122,6 +122,30 @@ TEST_SUITE("signals") {
     });
   }
 
+  TEST_CASE("a signal that comes as the wait for it is cancelled does what it did before") {
+    static std::atomic<int> calls{0};
+    struct sigaction counting {};
+    counting.sa_handler = [](int) { ++calls; };
+    struct sigaction before {};
+    REQUIRE(::sigaction(SIGUSR1, &counting, &before) == 0);
+    for (int turns_between = 0; turns_between < 4; ++turns_between) {
+      calls = 0;
+      int told = 0;
+      siding::run([&]() -> Task<> {
+        const Future<int> wait = siding::create_task(siding::next_signal(SIGUSR1));
+        co_await turns(2);
+        ::raise(SIGUSR1);
+        co_await turns(turns_between);
+        wait.cancel();
+        co_await siding::wait(wait);
+        told = wait.cancelled() ? 0 : 1;
+      });
+
+      CHECK(told + calls == 1);
+    }
+    ::sigaction(SIGUSR1, &before, nullptr);
+  }
+
   TEST_CASE("a second wait for a signal, and one beside a handler, is refused") {
     siding::run([]() -> Task<> {
       EventLoop::current().add_signal_handler(SIGUSR1, [] {});

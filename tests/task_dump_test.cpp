@@ -3,17 +3,21 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <source_location>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/gate.hpp"
 #include "support/turns.hpp"
 #include "support/virtual_loop.hpp"
+#include "thread_interrupt.hpp"
 
 namespace siding_test::task_dump_test {
 namespace {
@@ -268,6 +272,89 @@ TEST_SUITE("task dump") {
 
     CHECK(loop.dump_tasks() == "the loop is closed");
     CHECK(loop.all_tasks().empty());
+  }
+
+  TEST_CASE("a task whose frame is being destroyed is told to be ending") {
+    struct Dumps {
+      explicit Dumps(std::string& text) : dump(&text) {}
+      Dumps(Dumps&& other) noexcept : dump(std::exchange(other.dump, nullptr)) {}
+      ~Dumps() {
+        if (dump != nullptr) *dump = siding::dump_tasks();
+      }
+      std::string* dump;
+    };
+    siding::EventLoop loop;
+    std::string dump;
+    loop.run_until_complete([&]() -> siding::Task<> {
+      auto task = siding::create_task(
+          [](Dumps) -> siding::Task<> {
+            // More than a step may have, so that the task goes on from within one of them.
+            for (int i = 0; i < 200; ++i) co_await []() -> siding::Task<> { co_return; }();
+          }(Dumps(dump)),
+          {.name = "ends"});
+      co_await task;
+    });
+
+    CHECK(contains(first_line_of(dump, "ends"), ", is ending"));
+    CHECK(lines_of(dump, "ends").size() == 1);
+  }
+
+  TEST_CASE("bodies that are made by bodies have readable places, and none of the library's") {
+    siding::EventLoop loop;
+    std::string dump;
+    loop.run_until_complete([&]() -> siding::Task<> {
+      auto task = siding::create_task(
+          []() -> siding::Task<> {
+            co_await siding::with_task_group([](siding::TaskGroup& group) -> siding::Task<> {
+              group.start(siding::sleep(1h), {.name = "child"});
+              co_await siding::sleep(1h);
+            });
+          },
+          {.name = "parent"});
+      co_await siding_test::turns(3);
+      dump = siding::dump_tasks();
+      task.cancel();
+    });
+
+    const auto lines = lines_of(dump, "parent");
+    REQUIRE(lines.size() == 3);
+    for (const auto& line : lines) {
+      CHECK_FALSE(contains(line, "Frame"));
+      CHECK_FALSE(contains(line, "run_body"));
+    }
+    CHECK(contains(lines[1], "task_dump_test.cpp:"));
+    CHECK(lines_of(dump, "child").size() == 1);
+  }
+
+  TEST_CASE("a child that is forked in an interruption can interrupt its own threads") {
+    struct Forks final : siding::detail::Interruption {
+      void run() noexcept override {
+        child = ::fork();
+        if (child != 0) return;
+        { const siding::detail::NoInterruption free; }  // as another interruption would begin
+        ::_exit(7);
+      }
+      pid_t child = -1;
+    } forks;
+    std::atomic<pid_t> thread{0};
+    std::atomic<bool> done{false};
+    std::thread interrupted([&] {
+      thread = ::gettid();
+      while (!done) std::this_thread::yield();
+    });
+    while (thread == 0) std::this_thread::yield();
+
+    const auto result = siding::detail::interrupt_thread(thread, forks, 20s);
+    done = true;
+    interrupted.join();
+
+    CHECK(result == siding::detail::InterruptResult::done);
+    int status = 0;
+    REQUIRE(::waitpid(forks.child, &status, 0) == forks.child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 7);
+    CHECK(siding::detail::interrupt_thread(thread, forks, 20s) ==
+          siding::detail::InterruptResult::gone);
   }
 
   TEST_CASE("a dump of very many tasks is whole") {

@@ -55,7 +55,8 @@ struct LoopOptions {
   /// limit. It wakes four times in that length, also while the loop sleeps, and interrupts a loop
   /// that is stuck with SIGURG: blocking system calls that SA_RESTART does not restart, such as
   /// poll() and nanosleep(), end with EINTR there. For the stack of a function that is not exported
-  /// it gives module and offset.
+  /// it gives module and offset. At least 1 ms, else std::invalid_argument; a run throws
+  /// std::system_error if there is no thread for it.
   Limit watchdog{};
 };
 
@@ -71,11 +72,11 @@ struct LoopCounters {
 /// when there is nothing to run.
 ///
 /// Most programs use `run()` and never name it. A loop belongs to the first thread that runs it; it
-/// installs no signal handlers.
+/// installs no signal handlers unasked.
 ///
 /// States: made, running, stopped (can be run again), closed.
 /// Thread safety: distinct objects: safe, one per thread. Shared objects: loop thread only, except
-///   call_soon_threadsafe() and stop(), which any thread may call.
+///   call_soon_threadsafe(), stop() and dump_tasks(), which any thread may call.
 /// Requires: Linux 6.1 and permission to use io_uring, else IoUringUnavailable says what is missing.
 class SIDING_EXPORT EventLoop {
  public:
@@ -213,6 +214,9 @@ class SIDING_EXPORT EventLoop {
   /// Ends the loop for good: what is scheduled is dropped, frames of tasks that still wait are
   /// destroyed (their futures end with LoopClosed), and later calls throw LoopClosed.
   ///
+  /// Frames are destroyed from the outermost to the innermost, each within the one before: a chain of
+  /// some 100 000 coroutines that await each other is too deep for a stack of 8 MiB. Ended by
+  /// cancellation, as run() does, they need none.
   /// Blocks while a worker runs a call whose awaiter is being destroyed, as `std::jthread` does.
   /// Idempotent. Throws: std::logic_error while the loop runs.
   void close();
@@ -223,10 +227,10 @@ class SIDING_EXPORT EventLoop {
 
   /// Whether debug mode is on: see LoopOptions. Source: asyncio's of the same name.
   bool get_debug() const noexcept;
-  /// Loop thread, or while the loop does not run.
-  void set_debug(bool on) noexcept;
+  /// Throws: std::logic_error while the loop runs on another thread, as all_tasks() does.
+  void set_debug(bool on);
 
-  /// All tasks that have not ended, the oldest first. Loop thread, or while the loop does not run.
+  /// All tasks that have not ended, the oldest first.
   std::vector<AnyFuture> all_tasks() const;
 
   /// Every task that has not ended, as text: its name, its age, what it waits for (a timer, a future,
@@ -236,8 +240,10 @@ class SIDING_EXPORT EventLoop {
   /// On another thread than the loop's it is the loop that writes it, when it comes to that; if it
   /// does not within 50 ms, because a callback or a task does not give it back, its thread is
   /// interrupted: SIGURG is handled for that moment as LoopOptions::watchdog says, the dump is made
-  /// in the handler, and the stack of the thread is part of it. A text says so if that fails too: the
-  /// thread blocks SIGURG, or does not come to it within a second.
+  /// in the handler, and the stack of the thread is part of it; tasks that nobody has named have no
+  /// number then, and of more than a megabyte of text the oldest tasks are left out. A text says so if
+  /// that fails too: the thread blocks SIGURG, or does not come to it within a second.
+  /// Of a chain of coroutines the 64 innermost are shown, without those of the library.
   /// While the loop does not run: its owner's thread only.
   std::string dump_tasks() const;
 

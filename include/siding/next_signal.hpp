@@ -18,7 +18,8 @@ SIDING_EXPORT Task<int> await_signal(std::vector<int> signals);
 /// Waits for one of these signals: `const int signal = co_await next_signal(SIGTERM, SIGHUP);`
 ///
 /// Between two waits the signals do what they did before: by default most end the process. Where one
-/// must not be missed, keep a handler with `EventLoop::add_signal_handler`.
+/// must not be missed, keep a handler with `EventLoop::add_signal_handler`. One that is raised as the
+/// wait ends, and that it does not return, is raised again when the handlers are gone.
 ///
 /// Returns: the number of the signal.
 /// Throws: std::invalid_argument for a signal that cannot be handled; InvalidStateError for one that

@@ -24,7 +24,8 @@ struct RunOptions {
   /// its tasks.
   Limit executor_join_limit{};
   /// Whether the first SIGINT cancels main and the second ends the run at once, without waiting for
-  /// calls that run; what these use is leaked, as past executor_join_limit. Only on the main
+  /// calls that run; what these use is leaked, as past executor_join_limit. A loop that is stuck comes
+  /// to neither: there the third ends the process, as SIGINT does by default. Only on the main
   /// thread, and only where SIGINT has its default action, which is restored afterwards.
   bool handle_sigint = true;
 };

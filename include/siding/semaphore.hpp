@@ -97,7 +97,8 @@ class SIDING_EXPORT Semaphore {
   }
 
   /// Adds a permit, or gives back one that was detached.
-  /// Throws: InvalidStateError if all that the bound allows are free already.
+  /// Throws: InvalidStateError if all that the bound allows are free already, or if there is no bound
+  ///   and their number cannot be counted any more.
   void release();
 
   /// Permits that are free. Negative while more are out than a lowered bound allows.

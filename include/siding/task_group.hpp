@@ -107,6 +107,14 @@ class SIDING_EXPORT TaskGroup {
         detail::run_body<std::decay_t<Body>>(std::forward<Body>(body)), options));
   }
 
+  template <Passable A>
+    requires(!detail::is_task<A> && !detail::future_like<A> && !detail::body_of<A>)
+  Started<await_result_t<A>, detail::guard<A>> create_task(A&& awaitable,
+                                                           TaskOptions options = {}) {
+    return Started<await_result_t<A>, detail::guard<A>>(create_task(
+        detail::run_awaitable<std::decay_t<A>>(std::forward<A>(awaitable)), options));
+  }
+
   /// The same without a future: the cheapest child.
   template <class T>
   void start(Task<T> task, TaskOptions options = {}) {
@@ -117,6 +125,11 @@ class SIDING_EXPORT TaskGroup {
   template <detail::body_of<> Body>
   void start(Body&& body, TaskOptions options = {}) {
     start(detail::run_body<std::decay_t<Body>>(std::forward<Body>(body)), options);
+  }
+  template <Passable A>
+    requires(!detail::is_task<A> && !detail::future_like<A> && !detail::body_of<A>)
+  void start(A&& awaitable, TaskOptions options = {}) {
+    start(detail::run_awaitable<std::decay_t<A>>(std::forward<A>(awaitable)), options);
   }
 
   /// Cancels the children and the body. `with_task_group` then ends without an error once they have

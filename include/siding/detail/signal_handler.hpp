@@ -20,11 +20,13 @@ class SIDING_EXPORT SignalHandler {
 
   /// Unless it was removed meanwhile.
   void run() {
-    if (removed_) return;
+    if (removed_) return missed();
     const VariablesScope scope(variables_);
     call();
   }
   void remove() noexcept { removed_ = true; }
+  /// The signal was raised before the handler was removed, and it was not told. Once at most.
+  virtual void missed() noexcept {}
 
  private:
   virtual void call() = 0;

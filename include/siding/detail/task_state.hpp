@@ -90,7 +90,7 @@ class TaskState final : public ValueState<T>, public TaskContext {
       if (must_cancel_) [[unlikely]] return settle(Outcome::cancelled, nullptr);
       started_.store(true, std::memory_order_relaxed);
     }
-    resume(resume_point_);
+    resume(std::exchange(resume_point_, nullptr));
   }
   // The loop is being closed; abandon() follows.
   void refuse() noexcept override {}
