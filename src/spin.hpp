@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "usable_cpus.hpp"
+
 #include <siding/time.hpp>
 
 #include <atomic>
@@ -14,16 +16,13 @@
 
 namespace siding::detail {
 
-/// How many processors this process may use, at least 1.
-std::size_t usable_cpus() noexcept;
-
 /// One waiter's decision whether to spin, learned from how it went: where spinning has not helped
 /// for a while, it is tried only now and then. Owned by one thread.
 class Spin {
  public:
   /// `length`: how long to spin at most; zero or one processor: never.
   explicit Spin(std::chrono::nanoseconds length) noexcept
-      : length_(usable_cpus() > 1 ? length : std::chrono::nanoseconds(0)) {}
+      : length_(allowed_cpus() > 1 ? length : std::chrono::nanoseconds(0)) {}
 
   /// Looks until `done()` or the time is over; returns what `done()` said last.
   template <class Done>

@@ -21,7 +21,8 @@ class PoolCore;
 
 /// How a process pool is made.
 struct ProcessPoolOptions {
-  /// At most so many workers, 1 to 4096; by default the usable CPUs.
+  /// At most so many workers, 1 to 4096; by default the usable CPUs, of which affinity and a quota of the
+  /// control group take away.
   std::optional<std::size_t> max_workers{};
   /// Shown in reports, and as the workers' name in the system (cut to 15 characters).
   std::string name = "siding-worker";

@@ -34,7 +34,8 @@ struct ThreadPoolStatistics {
 
 /// Settings of a thread pool. It may own strings: name it before a co_await expression.
 struct ThreadPoolOptions {
-  /// The most threads there will be, at least 1; by default the usable CPUs + 4, at most 32.
+  /// The most threads there will be, at least 1; by default the usable CPUs + 4, at most 32. A CPU that
+  /// the affinity or the quota of a control group takes away is not usable.
   std::optional<std::size_t> max_workers{};
   /// Workers are called prefix_0, prefix_1 and so on; by default siding-0 for the first pool.
   std::string thread_name_prefix{};

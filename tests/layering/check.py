@@ -27,6 +27,8 @@ LAYERS = [
          "detail/completion_source", "detail/fixed_text", "demangled", "stack_text",
          "thread_interrupt",
          "blocked_call"),
+         "call_options", "check_cancelled", "take", "parker", "spin", "usable_cpus", "signals_blocked", "live_rings",
+         "detail/completion_source"),
         ("wire", "register_error", "standard_errors", "file_descriptor"),
         ("detail/code_identity", "detail/remote_exception", "detail/wire_argument",
          "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
