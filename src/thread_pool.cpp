@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The pool as its users see it, and calls on their way into it. See thread_pool_core.hpp for the design.
 #include "thread_pool_core.hpp"
+#include "usable_cpus.hpp"
+#include "worker_thread.hpp"
 
 #include <siding/detail/scheduler.hpp>
 #include <siding/error.hpp>
@@ -45,6 +47,19 @@ ThreadPool::ThreadPool(ThreadPoolOptions options)
         "ThreadPoolOptions::max_workers must be at least 1; leave it out for the default");
   }
   core_->max_workers = workers.value_or(std::min<std::size_t>(32, detail::usable_cpus() + 4));
+  if (core_->options.min_workers > core_->max_workers) {
+    throw std::invalid_argument(fmt::format(
+        "ThreadPoolOptions::min_workers is {}, and the pool has {} workers at most; lower it, or raise "
+        "max_workers",
+        core_->options.min_workers, core_->max_workers));
+  }
+  const std::size_t stack = core_->options.stack_size;
+  if (stack != 0 && stack < detail::smallest_stack()) {
+    throw std::invalid_argument(fmt::format(
+        "ThreadPoolOptions::stack_size is {} bytes, and a thread needs {} before it calls anything; "
+        "raise it, or leave it out for the system's default",
+        stack, detail::smallest_stack()));
+  }
   if (core_->options.thread_name_prefix.empty()) {
     core_->options.thread_name_prefix = default_prefix();
   }
@@ -65,7 +80,12 @@ bool ThreadPool::stop(const ShutdownOptions& options) { return core_->stop(optio
 
 std::vector<std::string> ThreadPool::running_calls() const { return core_->running_calls(); }
 
-std::size_t ThreadPool::max_workers() const noexcept { return core_->max_workers; }
+std::size_t ThreadPool::max_workers() const noexcept {
+  const std::lock_guard lock(core_->mutex);
+  return core_->max_workers;
+}
+
+void ThreadPool::set_max_workers(std::size_t workers) { core_->set_max_workers(workers); }
 
 std::size_t ThreadPool::worker_count() const noexcept {
   const std::lock_guard lock(core_->mutex);
@@ -95,15 +115,13 @@ void ThreadPool::Core::enqueue(Job job) {
             "make a new pool");
       }
       if (idle != nullptr) {
-        woken = idle;
-        idle = woken->below;
-        --sleeping;
+        woken = pop_idle();
         woken->hand = std::move(job);
         woken->busy = true;
         ++busy;
         break;
       }
-      if (workers.size() < max_workers) start_worker();
+      if (alive < max_workers) start_worker();
       if (!full() || (options.when_full == WhenFull::block && job.awaited())) {
         queue.push(std::move(job));
         break;

@@ -7,6 +7,8 @@
 #include <siding/detail/job_node.hpp>
 #include <siding/thread_pool.hpp>
 
+#include <pthread.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -16,7 +18,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 // One queue, one lock. A job that comes goes, under the lock, to exactly one place:
@@ -28,6 +29,12 @@
 // So no job waits while a worker is idle or could be made, whatever the running jobs do, and no
 // wake-up can be lost: nobody wakes "somebody". The stack makes the worker that went idle last the
 // first to go on, whose core and cache are warm; surplus workers stay asleep.
+//
+// A worker ends early, because it was idle for too long or because the maximum was lowered, only where it
+// has no job and its end is decided under the lock: in the same step it leaves the stack and ceases to
+// count. So a job that comes after that finds another worker or makes one, and one that came before is in
+// its hand, and it does not end. It cannot be joined by who decides, so each joins the one that ended
+// before it, and the end of the pool joins the last.
 
 namespace siding {
 
@@ -39,13 +46,16 @@ struct ThreadPool::Core final : detail::BlockedHelp {
   struct Worker {
     explicit Worker(std::chrono::nanoseconds spin_length) noexcept : spin(spin_length) {}
 
-    std::thread thread;
+    pthread_t thread{};
+    std::size_t index = 0;    // in its name; free for another when it has left
     std::string name;
     detail::Parker parker;
     Job hand;                // given with the wake-up; guarded by mutex until then
     Worker* below = nullptr;  // in the stack of idle workers; guarded by mutex
+    bool idle = false;        // is on that stack; guarded by mutex
     bool busy = false;        // has a job; guarded by mutex
     bool fresh = true;        // has not looked for one yet; guarded by mutex
+    bool left = false;        // does not count any more; guarded by mutex
     detail::Spin spin;        // the worker's own
     // What it runs, for who asks; the job itself may be gone at any moment. Null: it has not begun, or
     // has ended. Written by the worker, read with the lock; relaxed, since what it points to never
@@ -66,9 +76,17 @@ struct ThreadPool::Core final : detail::BlockedHelp {
 
   // thread_pool_workers.cpp
   void start_worker();
-  void work(Worker& self, std::size_t index) noexcept;
+  std::size_t free_index() const noexcept;
+  void work(Worker& self) noexcept;
   bool initialize() noexcept;
   Job next_job(Worker& self) noexcept;
+  Job sleep(Worker& self) noexcept;
+  void leave(Worker& worker) noexcept;
+  void end_thread(Worker& self) noexcept;
+  Worker* pop_idle() noexcept;
+  void take_off(Worker& worker) noexcept;
+  void wake_all_idle() noexcept;
+  void set_max_workers(std::size_t workers);
   void note(Worker& self, const Job& job) noexcept;
   void help(detail::JobNode& node) noexcept override;
   void count(detail::CallEnd end) noexcept;
@@ -82,21 +100,22 @@ struct ThreadPool::Core final : detail::BlockedHelp {
   template <class Settle>
   void settle_queue(Settle settle);
 
-  ThreadPoolOptions options;
-  std::size_t max_workers = 0;
+  ThreadPoolOptions options;  // never changes
 
   mutable std::mutex mutex;
   std::condition_variable ended;  // a worker has ended
   std::condition_variable room;   // for one who is blocked
   // All of it guarded by mutex.
   JobQueue queue;
-  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::unique_ptr<Worker>> workers;  // whose threads have not come to their last lines
+  std::unique_ptr<Worker> last_ended;            // to be joined
   Worker* idle = nullptr;
-  std::size_t alive = 0;  // workers that have not ended
+  std::size_t alive = 0;  // workers that have not left
   std::size_t starting = 0;  // of these, the ones that have not looked for a job yet
   std::size_t sleeping = 0;  // the length of the stack
   std::size_t blocked = 0;   // threads that wait for room in the queue
   std::size_t busy = 0;
+  std::size_t max_workers = 0;
   std::uint64_t completed = 0;
   std::uint64_t failed = 0;
   bool stopping = false;

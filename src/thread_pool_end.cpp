@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How a thread pool breaks and ends. See thread_pool_core.hpp for the design.
 #include "thread_pool_core.hpp"
+#include "worker_thread.hpp"
 
 #include <siding/detail/error_report.hpp>
 #include <siding/detail/portable_call.hpp>
@@ -36,8 +37,7 @@ void ThreadPool::Core::break_pool(std::exception_ptr error) noexcept {
   {
     const std::lock_guard lock(mutex);
     if (!broken) broken = std::move(error);
-    for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
-    sleeping = 0;
+    wake_all_idle();
     room.notify_all();
   }
   settle_queue([this](Job job) { job.fail(broken_error()); });
@@ -63,13 +63,12 @@ bool ThreadPool::Core::stop(const ShutdownOptions& how) {
         "a thread pool cannot be shut down with wait = true from one of its own workers: it would "
         "wait for itself; use {.wait = false} there, or shut it down on another thread");
   }
-  std::vector<std::unique_ptr<Worker>> finished;
+  std::unique_ptr<Worker> last;
   bool all_ended = true;
   {
     std::unique_lock lock(mutex);
     stopping = true;
-    for (; idle != nullptr; idle = idle->below) idle->parker.unpark();
-    sleeping = 0;
+    wake_all_idle();
     room.notify_all();
     if (how.cancel_pending && !queue.empty()) {
       dropping = true;
@@ -78,16 +77,16 @@ bool ThreadPool::Core::stop(const ShutdownOptions& how) {
       lock.lock();
     }
     if (!how.wait) return true;
-    const auto ended_all = [this] { return alive == 0; };
+    const auto ended_all = [this] { return workers.empty(); };
     if (how.timeout.has_value()) {
       const TimePoint until = detail::saturating_add(Clock::now(), how.timeout.value());
       all_ended = ended.wait_until(lock, until, ended_all);
     } else {
       ended.wait(lock, ended_all);
     }
-    if (all_ended) finished.swap(workers);
+    if (all_ended) last.swap(last_ended);
   }
-  for (const std::unique_ptr<Worker>& worker : finished) worker->thread.join();
+  if (last != nullptr) detail::join_thread(last->thread);
   return all_ended;
 }
 

@@ -3,6 +3,7 @@
 #include "thread_pool_core.hpp"
 
 #include "signals_blocked.hpp"
+#include "worker_thread.hpp"
 
 #include <siding/detail/error_report.hpp>
 #include <siding/detail/portable_call.hpp>
@@ -15,8 +16,8 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <stdexcept>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace siding {
@@ -57,33 +58,45 @@ void ThreadPool::Core::count(detail::CallEnd end) noexcept {
 void ThreadPool::Core::start_worker() {
   try {
     auto worker = std::make_unique<Worker>(options.spin);
-    const std::size_t index = workers.size();
-    worker->name = fmt::format("{}_{}", options.thread_name_prefix, index);
-    workers.reserve(index + 1);
+    worker->index = free_index();
+    worker->name = fmt::format("{}_{}", options.thread_name_prefix, worker->index);
+    workers.reserve(workers.size() + 1);
     {
       const detail::SignalsBlocked signals;
-      worker->thread = std::thread(&Core::work, this, std::ref(*worker), index);
+      worker->thread = detail::start_thread(options.stack_size, [this, self = worker.get()] {
+        work(*self);
+      });
     }
     workers.push_back(std::move(worker));
     ++alive;
     ++starting;
   } catch (const std::system_error& error) {
-    if (!workers.empty()) return;
+    if (alive != 0) return;
     throw std::system_error(
         error.code(),
         "the thread pool could not start a thread (see the limits of threads: ulimit -u, pids.max of "
-        "the control group, kernel.threads-max; or memory is short)");
+        "the control group, kernel.threads-max; or memory is short for its stack)");
   } catch (...) {
-    if (workers.empty()) throw;
+    if (alive == 0) throw;
   }
 }
 
+// With the lock. The smallest that no worker has: the names of those that have left are used again.
+std::size_t ThreadPool::Core::free_index() const noexcept {
+  std::size_t index = 0;
+  const auto has_it = [&index](const std::unique_ptr<Worker>& worker) {
+    return !worker->left && worker->index == index;
+  };
+  while (std::any_of(workers.begin(), workers.end(), has_it)) ++index;
+  return index;
+}
+
 // The body of a worker.
-void ThreadPool::Core::work(Worker& self, std::size_t index) noexcept {
+void ThreadPool::Core::work(Worker& self) noexcept {
   current_pool = this;
   current_worker = &self;
   detail::blocked_help = this;
-  set_system_name(options.thread_name_prefix, index);
+  set_system_name(options.thread_name_prefix, self.index);
   if (initialize()) {
     while (Job job = next_job(self)) {
       note(self, job);
@@ -92,10 +105,77 @@ void ThreadPool::Core::work(Worker& self, std::size_t index) noexcept {
   }
   detail::blocked_help = nullptr;
   current_worker = nullptr;
-  const std::lock_guard lock(mutex);
-  if (self.fresh) --starting;
+  end_thread(self);
+}
+
+// With the lock, for a worker that has no job: on itself, or on one that was just taken off the stack.
+void ThreadPool::Core::leave(Worker& worker) noexcept {
+  worker.left = true;
   --alive;
-  ended.notify_all();
+}
+
+// The last lines of a worker.
+void ThreadPool::Core::end_thread(Worker& self) noexcept {
+  std::unique_ptr<Worker> before;
+  {
+    const std::lock_guard lock(mutex);
+    if (self.fresh) --starting;
+    if (!self.left) leave(self);
+    const auto own = std::find_if(workers.begin(), workers.end(),
+                                  [&self](const auto& worker) { return worker.get() == &self; });
+    before = std::exchange(last_ended, std::move(*own));
+    workers.erase(own);
+    ended.notify_all();
+  }
+  if (before != nullptr) detail::join_thread(before->thread);
+}
+
+// With the lock.
+ThreadPool::Core::Worker* ThreadPool::Core::pop_idle() noexcept {
+  Worker* const worker = idle;
+  idle = worker->below;
+  worker->idle = false;
+  --sleeping;
+  return worker;
+}
+
+// With the lock: takes an idle worker out of the middle of the stack.
+void ThreadPool::Core::take_off(Worker& worker) noexcept {
+  Worker** place = &idle;
+  while (*place != &worker) place = &(*place)->below;
+  *place = worker.below;
+  worker.idle = false;
+  --sleeping;
+}
+
+// With the lock: they find their hands empty, and end.
+void ThreadPool::Core::wake_all_idle() noexcept {
+  while (idle != nullptr) pop_idle()->parker.unpark();
+}
+
+// Any thread.
+void ThreadPool::Core::set_max_workers(std::size_t count) {
+  if (count == 0) {
+    throw std::invalid_argument(
+        "set_max_workers: a thread pool needs at least 1 worker, or no call would run; shut it down to "
+        "have none");
+  }
+  const std::lock_guard lock(mutex);
+  max_workers = count;
+  // Those that are idle end now, those that are busy when they look for their next call.
+  while (alive > max_workers && idle != nullptr) {
+    Worker& surplus = *pop_idle();
+    leave(surplus);
+    surplus.parker.unpark();
+  }
+  // For each call that waits there may be a worker now.
+  if (stopping || broken) return;
+  for (std::size_t waiting = queue.size(); alive < max_workers && waiting > starting;) {
+    const std::size_t before = alive;
+    start_worker();
+    if (alive == before) break;  // no thread is to be had: the workers that there are will come by
+  }
+  if (blocked != 0) room.notify_all();
 }
 
 // On a worker. False: the initializer threw, and the pool is broken.
@@ -121,6 +201,10 @@ Job ThreadPool::Core::next_job(Worker& self) noexcept {
     }
     if (std::exchange(self.fresh, false)) --starting;
     self.busy = false;
+    if (alive > max_workers) {  // others that are left will come by
+      leave(self);
+      return Job();
+    }
     if (!dropping && !broken) {
       if (Job job = queue.pop()) {
         self.busy = true;
@@ -131,13 +215,31 @@ Job ThreadPool::Core::next_job(Worker& self) noexcept {
     }
     if (stopping || broken) return Job();
     self.below = idle;
+    self.idle = true;
     idle = &self;
     ++sleeping;
   }
+  return sleep(self);
+}
+
+// On a worker that is on the stack. Empty: it shall end.
+Job ThreadPool::Core::sleep(Worker& self) noexcept {
   if (const detail::WorkerSpin spinning; spinning) {
     self.spin.until([&self] { return self.parker.ready(); });
   }
-  self.parker.park();  // the wake-up publishes the hand; empty: the pool was stopped
+  if (options.idle_timeout.has_value()) {
+    const TimePoint until = detail::saturating_add(Clock::now(), options.idle_timeout.value());
+    if (self.parker.park(until)) return std::move(self.hand);
+    const std::lock_guard lock(mutex);
+    // Else it was taken off the stack meanwhile, with something in its hand or to end: the wake-up is on
+    // its way. Or it is one of the least: it has been idle longer than any other, and stays.
+    if (self.idle && alive > options.min_workers) {
+      take_off(self);
+      leave(self);
+      return Job();
+    }
+  }
+  self.parker.park();  // the wake-up publishes the hand; empty: it shall end
   return std::move(self.hand);
 }
 

@@ -49,13 +49,22 @@ struct ThreadPoolOptions {
   std::size_t queue_limit = 0;
   /// What happens to the next one.
   WhenFull when_full = WhenFull::block;
+  /// How long a worker may be idle before it ends; a later call makes it anew. None by default: workers
+  /// stay as long as the pool. Zero: they end as soon as there is nothing to do.
+  Limit idle_timeout{};
+  /// How many of them idle_timeout leaves; at most `max_workers`. None is made before it is needed.
+  std::size_t min_workers = 0;
+  /// Bytes of each worker's stack, rounded up to whole pages; 0: the system's default (`ulimit -s`). A
+  /// function that goes beyond it ends the program by SIGSEGV.
+  std::size_t stack_size = 0;
 };
 
 /// Threads that run calls which block.
 ///
 /// A thread is made when a call finds none idle and there are fewer than `max_workers`; the one that
 /// became idle last goes on first. A call that was submitted starts at once if a worker is idle or
-/// can be made, whatever the running calls do. An idle pool uses no CPU.
+/// can be made, whatever the running calls do. An idle pool uses no CPU. With `idle_timeout` threads that
+/// are not needed end, those first that were idle for longest.
 ///
 /// A worker that waits for a call which is queued on its own pool, by `get()` without a limit, runs it
 /// itself; so nested calls do not wait for each other for ever.
@@ -73,7 +82,8 @@ struct ThreadPoolOptions {
 /// Destruction: shuts down and waits for all calls that were taken over; not on one of its workers.
 class SIDING_EXPORT ThreadPool final : public Executor {
  public:
-  /// Throws: std::invalid_argument if `max_workers` is 0. Starts no thread.
+  /// Throws: std::invalid_argument if `max_workers` is 0 or below `min_workers`, or if `stack_size` is
+  ///   less than a thread needs. Starts no thread.
   explicit ThreadPool(ThreadPoolOptions options = {});
   ~ThreadPool() override;
 
@@ -99,7 +109,11 @@ class SIDING_EXPORT ThreadPool final : public Executor {
   std::vector<std::string> running_calls() const override;
 
   std::size_t max_workers() const noexcept;
-  /// Threads that exist now.
+  /// Changes the maximum. If it grows, calls that wait get workers at once; if it shrinks, workers that
+  /// are idle end, and others when their call has ended. No call is lost or interrupted.
+  /// Throws: std::invalid_argument if it is 0.
+  void set_max_workers(std::size_t workers);
+  /// Threads that exist now; those that have decided to end do not count.
   std::size_t worker_count() const noexcept;
 
   /// All of it at one moment. A call counts as ended when its worker looks for the next.
