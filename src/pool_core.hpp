@@ -3,6 +3,7 @@
 
 #include "arena.hpp"
 #include "file_descriptor.hpp"
+#include "job_levels.hpp"
 #include "worker_region.hpp"
 #include "zygote.hpp"
 #include "zygote_protocol.hpp"
@@ -216,7 +217,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
 
   mutable std::mutex mutex_;
   // All of it guarded by mutex_.
-  JobQueue queue_;
+  JobLevels queue_;
   std::size_t queued_ = 0;  // in queue_
   Workers workers_;
   std::vector<PoolWorker*> idle_;  // the one that became idle last is at the end

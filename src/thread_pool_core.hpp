@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "job_levels.hpp"
 #include "parker.hpp"
 #include "spin.hpp"
 
@@ -106,7 +107,7 @@ struct ThreadPool::Core final : detail::BlockedHelp {
   std::condition_variable ended;  // a worker has ended
   std::condition_variable room;   // for one who is blocked
   // All of it guarded by mutex.
-  JobQueue queue;
+  detail::JobLevels queue;
   std::vector<std::unique_ptr<Worker>> workers;  // whose threads have not come to their last lines
   std::unique_ptr<Worker> last_ended;            // to be joined
   Worker* idle = nullptr;

@@ -23,6 +23,10 @@ struct CallOptions {
   OnCancel on_cancel = OnCancel::wait;   ///< awaited calls only
   /// Awaited calls only: waits until the limiter lets the call in. Null for none.
   Limiter* limiter = nullptr;
+  /// Of the calls that wait for a worker of a pool, those of higher priority start first, and equal ones
+  /// in their order. It hastens no call that runs, and none that a ProcessPool has sent to a busy worker
+  /// already: one, or up to 31 where calls are short. Calls of low priority may wait for ever.
+  int priority = 0;
 };
 
 /// Settings of `Executor::map`.

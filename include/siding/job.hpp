@@ -57,6 +57,8 @@ class SIDING_EXPORT Job {
   Id id() const noexcept { return node_; }
   /// The name given to the call; may be empty. Valid while the job is.
   std::string_view name() const noexcept { return node_->call_name(); }
+  /// As given to the call: what is higher shall start first, what is equal in its order. 0 for most.
+  int priority() const noexcept { return node_->priority; }
   /// Whether a task is suspended until it is settled, so that a full queue need not refuse it: its
   /// caller submits nothing else meanwhile.
   bool awaited() const noexcept { return node_->awaited; }

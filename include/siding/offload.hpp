@@ -51,6 +51,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
         name_(options.name),
         executor_(executor.get()),
         limiter_(options.limiter),
+        priority_(options.priority),
         on_cancel_(options.on_cancel) {}
   template <class... Parts>
   OffloadOp(detail::DefaultPool pool, const CallOptions& options, std::in_place_t, Parts&&... parts)
@@ -62,7 +63,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   /// A second await throws InvalidStateError.
   detail::OffloadAwaiter<Call> operator co_await() & {
     if (std::exchange(used_, true)) detail::throw_offloaded_twice();
-    return detail::OffloadAwaiter<Call>({executor_, limiter_, name_, pool_}, call_, on_cancel_);
+    return detail::OffloadAwaiter<Call>({executor_, limiter_, name_, priority_, pool_}, call_, on_cancel_);
   }
   template <class Self = Call>
   detail::OffloadAwaiter<Call> operator co_await() && {
@@ -75,6 +76,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   std::string name_;
   Executor* executor_;
   Limiter* limiter_;
+  int priority_;
   OnCancel on_cancel_;
   detail::DefaultPool pool_ = detail::DefaultPool::threads;
   detail::Spent used_;

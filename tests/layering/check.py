@@ -39,6 +39,7 @@ LAYERS = [
     ]),
     ("2 coroutine types", "free", [
         ("task", "future", "promise", "exception_group", "limiter", "job", "stop_token"),
+        ("task", "future", "promise", "exception_group", "limiter", "job", "job_levels"),
         ("detail/portable_call",),
         ("detail/future_state", "detail/future_awaiter", "detail/future_callback",
          "detail/call_state", "detail/scheduled_call", "detail/error_report", "error_report"),

@@ -100,6 +100,7 @@ struct SIDING_EXPORT JobNode : Node {
   std::atomic<JobQueue*> queue{nullptr};
   RemoteExecutor* remote = nullptr;  // set before phase away
   std::uint32_t place = 0;           // the executor's own
+  int priority = 0;                  // set before it is submitted
   bool unwanted = false;  // the executor's own: interrupted while it was in no process
   bool awaited = false;   // a task is suspended until it is settled
 

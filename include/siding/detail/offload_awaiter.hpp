@@ -33,6 +33,7 @@ struct OffloadTarget {
   Executor* executor;  // null: the default one
   Limiter* limiter;    // null: none
   std::string_view name;
+  int priority;
   DefaultPool pool;
 };
 
@@ -72,6 +73,7 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
         limiter_(target.limiter),
         name_(target.name),
         pool_(target.pool) {
+    priority = target.priority;
     awaited = true;
   }
   ~OffloadAwaiterBase() = default;
@@ -194,9 +196,9 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   // the state of a future, which is awaited in their place.
   struct Abandonable {
     Abandonable(Executor& executor, std::shared_ptr<Inbox> home, std::string_view name,
-                LimiterPermit permit, Call& call)
+                int priority, LimiterPermit permit, Call& call)
         : future(submit_bound<Call>(executor, FutureState::Origin::loop_call, std::move(home), name,
-                                    true, std::move(permit), std::move(call))),
+                                    priority, true, std::move(permit), std::move(call))),
           awaiter(std::move(future).operator co_await()) {}
     Future<T> future;
     FutureTaker<T> awaiter;
@@ -208,7 +210,8 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
       return true;
     }
     abandonable_ =
-        std::make_unique<Abandonable>(executor(), home(), call_name(), take_permit(), call_);
+        std::make_unique<Abandonable>(executor(), home(), call_name(), this->priority,
+                                      take_permit(), call_);
     return abandonable_->awaiter.suspend_in(*context_, handle_);
   }
   void request_stop() noexcept override { stop_.request_stop(); }

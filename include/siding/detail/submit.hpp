@@ -22,15 +22,18 @@ namespace siding::detail {
 SIDING_EXPORT void enqueue_node(Executor& executor, JobNode& node);
 [[noreturn]] SIDING_EXPORT void throw_limited_future();
 
-/// Makes the future of a call and has it called. `awaited`: a task is suspended for it. `parts` are what `Call` is made from.
+/// Makes the future of a call and has it called. `awaited`: a task is suspended for it. `parts` are what
+/// `Call` is made from.
 template <class Call, class... Parts>
 Future<typename Call::result_type> submit_bound(Executor& executor, FutureState::Origin origin,
                                                 std::shared_ptr<Inbox> home, std::string_view name,
-                                                bool awaited, LimiterPermit permit, Parts&&... parts) {
+                                                int priority, bool awaited, LimiterPermit permit,
+                                                Parts&&... parts) {
   using T = typename Call::result_type;
   auto* state = new CallState<T, Call>(origin, std::move(home), std::forward<Parts>(parts)...);
   Future<T> future = FutureAccess::adopt<T>(state);
   state->awaited = awaited;
+  state->priority = priority;
   try {
     if (!name.empty() || permit) state->describe(name, std::move(permit));
     enqueue_node(executor, *state);
@@ -47,8 +50,8 @@ Future<call_result_t<F, Args...>> submit_call(Executor& executor, FutureState::O
                                               std::shared_ptr<Inbox> home,
                                               const CallOptions& options, F&& fn, Args&&... args) {
   if (options.limiter != nullptr) [[unlikely]] throw_limited_future();
-  return submit_bound<Call>(executor, origin, std::move(home), options.name, false, {}, std::in_place,
-                            Kept<F>::pass(fn), Kept<Args>::pass(args)...);
+  return submit_bound<Call>(executor, origin, std::move(home), options.name, options.priority, false,
+                            {}, std::in_place, Kept<F>::pass(fn), Kept<Args>::pass(args)...);
 }
 
 }  // namespace siding::detail
