@@ -2,6 +2,7 @@
 // Calls on their way to workers. See pool_core.hpp for who runs what.
 #include "pool_core.hpp"
 
+#include <siding/detail/carried_variables.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error.hpp>
 
@@ -10,8 +11,10 @@
 #include <sys/eventfd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace siding::detail {
 
@@ -158,8 +161,10 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
   try {
     WireWriter measured;
     node.encode(measured);
+    const std::vector<std::byte> carried = write_carried(node.variables);  // empty for most
+    const std::size_t size = measured.size() + carried.size();
     Payload& payload = target.request;
-    payload.size = measured.size();
+    payload.size = size;
     std::span<std::byte> room(target.bytes, inline_size);
     payload.where = Payload::in_slot;
     if (payload.size > inline_size) {
@@ -168,14 +173,14 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
         throw SerializationError(fmt::format(
             "the arguments take {} bytes, and a worker process can be sent {} at most (a limit of "
             "file sizes, RLIMIT_FSIZE, or of addresses, RLIMIT_AS, makes it less)",
-            measured.size(), worker->region.arena_size()));
+            size, worker->region.arena_size()));
       }
       lock.lock();
-      const std::optional<std::size_t> piece = worker->requests.take(measured.size());
+      const std::optional<std::size_t> piece = worker->requests.take(size);
       if (piece.has_value()) {
-        worker->calls[slot].piece = PoolWorker::Piece{*piece, measured.size()};
+        worker->calls[slot].piece = PoolWorker::Piece{*piece, size};
         payload.offset = *piece;
-        room = {worker->region.requests() + *piece, measured.size()};
+        room = {worker->region.requests() + *piece, size};
       }
       lock.unlock();
       full = !piece.has_value();
@@ -183,6 +188,10 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
     if (!full) {
       WireWriter out(room.first(measured.size()));
       node.encode(out);
+      if (!carried.empty()) {
+        std::memcpy(room.data() + measured.size(), carried.data(), carried.size());
+      }
+      target.carried = static_cast<std::uint32_t>(carried.size());
       target.thunk = node.portable().identity();
     }
   } catch (...) {

@@ -6,6 +6,8 @@
 #include "worker_region.hpp"
 #include "zygote_protocol.hpp"
 
+#include <siding/detail/carried_variables.hpp>
+#include <siding/detail/error_report.hpp>
 #include <siding/detail/job_node.hpp>
 #include <siding/detail/portable_call.hpp>
 #include <siding/detail/remote_exception.hpp>
@@ -84,6 +86,15 @@ void flush_everything() noexcept {
   ::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
   ::alarm(flush_seconds);
   std::fflush(nullptr);
+}
+
+Variables carried_variables(std::span<const std::byte> bytes) {
+  try {
+    return read_carried(bytes);
+  } catch (...) {
+    throw SerializationError(fmt::format("a context variable could not be read in the worker: {}",
+                                         describe(std::current_exception())));
+  }
 }
 
 /// Trips the stop token of the call that runs, when the program asks for it.
@@ -252,7 +263,10 @@ void Worker::call(Slot& slot) {
   std::exception_ptr error;
   try {
     const std::span<const std::byte> arguments = request(slot);
-    WireReader in(arguments);
+    const std::size_t carried = std::min<std::size_t>(slot.carried, arguments.size());
+    const VariablesScope variables(
+        carried == 0 ? Variables() : carried_variables(arguments.last(carried)));
+    WireReader in(arguments.first(arguments.size() - carried));
     // The function of a call that takes no token is ended with this process, so nobody sets it there.
     struct Asking {
       explicit Asking(const Slot& of) noexcept { running_stop = &of.stop; }

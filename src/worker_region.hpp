@@ -73,6 +73,7 @@ struct alignas(64) Slot {
   std::uint32_t takes_token;  // the function wants a std::stop_token
   ReplyKind kind;
   std::atomic<std::uint32_t> stop;  // set by the program: the function is asked to stop
+  std::uint32_t carried;      // bytes of context variables, the last of the request
   alignas(16) std::byte bytes[inline_size];
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/carried_variables.hpp>
 #include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
+#include <siding/wire.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +19,10 @@ namespace detail {
 SIDING_EXPORT std::uint64_t next_variable() noexcept;
 }  // namespace detail
 
+/// Marks a variable whose value goes along with calls in other processes.
+struct CarriedToProcesses {};
+inline constexpr CarriedToProcesses carried_to_processes{};
+
 /// A variable that each task has a value of its own for, such as the number of the request that it
 /// serves: what others would keep in a thread-local variable.
 ///
@@ -24,8 +30,8 @@ SIDING_EXPORT std::uint64_t next_variable() noexcept;
 /// its caller. A callback (`call_soon`, `call_later`, `call_at`, `call_soon_threadsafe`,
 /// `add_done_callback`) runs with the values of where it was registered, and a call on a thread
 /// (`to_thread`, `offload`, `run_in_executor`, `submit`) with those of where it was made; what these
-/// change is theirs. A call in another process sees the initial values. Outside tasks each thread has
-/// values of its own.
+/// change is theirs. A call in another process sees the initial values, but of variables that are made
+/// with `carried_to_processes` those of where it was made. Outside tasks each thread has values of its own.
 ///
 ///   siding::ContextVar<std::string> request_id{"request_id"};  // at namespace scope
 ///
@@ -39,6 +45,15 @@ class ContextVar {
   /// `name` is for reports; `initial` is the value where none was set.
   explicit ContextVar(std::string_view name, T initial = {})
       : id_(detail::next_variable()), name_(name), initial_(std::move(initial)) {}
+  /// As well, and calls in other processes see the value too: it is copied there with each call, where it
+  /// is another than the initial one. Only at namespace scope: a worker knows the variables that exist
+  /// before main().
+  /// Throws: std::invalid_argument if another variable that is carried has this name.
+  ContextVar(std::string_view name, T initial, CarriedToProcesses)
+    requires Portable<T>
+      : ContextVar(name, std::move(initial)) {
+    carried_ = std::make_unique<detail::CarriedRegistration>(detail::carried_variable<T>(id_, name_));
+  }
   ContextVar(const ContextVar&) = delete;
   ContextVar& operator=(const ContextVar&) = delete;
 
@@ -91,6 +106,7 @@ class ContextVar {
   const std::uint64_t id_;
   const std::string name_;
   const T initial_;
+  std::unique_ptr<detail::CarriedRegistration> carried_;  // null: not carried
 };
 
 }  // namespace siding

@@ -27,6 +27,7 @@ LAYERS = [
          "detail/completion_source", "detail/fixed_text", "demangled", "stack_text",
          "thread_interrupt",
          "blocked_call"),
+         "io_uring_unavailable", "limit_text", "context_var", "detail/variables", "detail/carried_variables", "detail/job_node",
          "call_options", "check_cancelled", "take", "parker", "spin", "usable_cpus", "signals_blocked", "live_rings",
          "detail/completion_source"),
         ("wire", "register_error", "standard_errors", "file_descriptor"),
