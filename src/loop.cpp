@@ -434,7 +434,11 @@ std::vector<std::string> Loop::unfinished_calls() const {
   }
   for (const auto& pool : {default_executor, default_process_pool}) {
     if (pool == nullptr) continue;
-    for (std::string& name : pool->running_calls()) names.push_back(std::move(name));
+    try {
+      for (std::string& name : pool->running_calls()) names.push_back(std::move(name));
+    } catch (...) {
+      // A user's executor: then its calls stay without names.
+    }
   }
   // A task may wait for what a pool runs.
   std::sort(names.begin(), names.end());
