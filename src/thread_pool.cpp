@@ -137,7 +137,8 @@ void ThreadPool::Core::enqueue(Job job) {
 
 // With the lock. A job that a starting worker will come for waits for nobody.
 bool ThreadPool::Core::full() const noexcept {
-  return options.queue_limit != 0 && queue.size() >= options.queue_limit + starting;
+  return options.queue_limit != 0 && queue.size() >= starting &&
+         queue.size() - starting >= options.queue_limit;
 }
 
 // With the lock: the queue is full.

@@ -12,18 +12,18 @@
 #include "support/limits.hpp"
 #include "support/log_capture.hpp"
 
-namespace siding_test::context_var_process {
+namespace siding_test::context_var_process_test {
 
 /// Breaks where it is told to.
 struct Fragile {
   enum class At { nowhere, write, read } at = At::nowhere;
 };
 
-}  // namespace siding_test::context_var_process
+}  // namespace siding_test::context_var_process_test
 
 template <>
-struct siding::Wire<siding_test::context_var_process::Fragile> {
-  using Fragile = siding_test::context_var_process::Fragile;
+struct siding::Wire<siding_test::context_var_process_test::Fragile> {
+  using Fragile = siding_test::context_var_process_test::Fragile;
   static void write(WireWriter& out, const Fragile& value) {
     if (value.at == Fragile::At::write) throw std::runtime_error("ser");
     out.value(static_cast<int>(value.at));
@@ -35,7 +35,7 @@ struct siding::Wire<siding_test::context_var_process::Fragile> {
   }
 };
 
-namespace siding_test::context_var_process {
+namespace siding_test::context_var_process_test {
 
 using siding::ContextVar;
 using siding::Future;
@@ -133,4 +133,4 @@ TEST_SUITE("ContextVar with carried_to_processes") {
   }
 }
 
-}  // namespace siding_test::context_var_process
+}  // namespace siding_test::context_var_process_test

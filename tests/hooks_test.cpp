@@ -21,7 +21,7 @@
 #include "support/reports.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test::hooks {
+namespace siding_test::hooks_test {
 
 /// Breaks where it is told to, on its way to another process and back.
 struct Fragile {
@@ -35,38 +35,38 @@ struct FragileError {
 
 inline int throw_seven() { throw 7; }
 
-}  // namespace siding_test::hooks
+}  // namespace siding_test::hooks_test
 
 template <>
-struct siding::Wire<siding_test::hooks::Fragile> {
-  using Fragile = siding_test::hooks::Fragile;
+struct siding::Wire<siding_test::hooks_test::Fragile> {
+  using Fragile = siding_test::hooks_test::Fragile;
   static void write(WireWriter& out, const Fragile& value) {
-    if (value.at == Fragile::At::write) siding_test::hooks::throw_seven();
+    if (value.at == Fragile::At::write) siding_test::hooks_test::throw_seven();
     out.value(static_cast<int>(value.at));
   }
   static Fragile read(WireReader& in) {
     const auto at = static_cast<Fragile::At>(in.value<int>());
-    if (at == Fragile::At::read) siding_test::hooks::throw_seven();
+    if (at == Fragile::At::read) siding_test::hooks_test::throw_seven();
     return {at};
   }
 };
 
 template <>
-struct siding::Wire<siding_test::hooks::FragileError> {
-  using Fragile = siding_test::hooks::Fragile;
-  using FragileError = siding_test::hooks::FragileError;
+struct siding::Wire<siding_test::hooks_test::FragileError> {
+  using Fragile = siding_test::hooks_test::Fragile;
+  using FragileError = siding_test::hooks_test::FragileError;
   static void write(WireWriter& out, const FragileError& value) {
-    if (value.at == Fragile::At::write) siding_test::hooks::throw_seven();
+    if (value.at == Fragile::At::write) siding_test::hooks_test::throw_seven();
     out.value(static_cast<int>(value.at));
   }
   static FragileError read(WireReader& in) {
     const auto at = static_cast<Fragile::At>(in.value<int>());
-    if (at == Fragile::At::read) siding_test::hooks::throw_seven();
+    if (at == Fragile::At::read) siding_test::hooks_test::throw_seven();
     return {at};
   }
 };
 
-namespace siding_test::hooks {
+namespace siding_test::hooks_test {
 
 using namespace std::chrono_literals;
 using siding::EventLoop;
@@ -284,4 +284,4 @@ TEST_SUITE("what users' functions throw") {
   }
 }
 
-}  // namespace siding_test::hooks
+}  // namespace siding_test::hooks_test

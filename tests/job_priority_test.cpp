@@ -17,7 +17,7 @@
 #include "support/limits.hpp"
 #include "support/turns.hpp"
 
-namespace siding_test::job_priority {
+namespace siding_test::job_priority_test {
 
 using siding::Future;
 using siding::OnCancel;
@@ -153,4 +153,4 @@ TEST_SUITE("CallOptions::priority") {
   }
 }
 
-}  // namespace siding_test::job_priority
+}  // namespace siding_test::job_priority_test

@@ -18,7 +18,7 @@
 #include "support/leak_guard.hpp"
 #include "support/limits.hpp"
 
-namespace siding_test::thread_pool_size {
+namespace siding_test::thread_pool_size_test {
 
 using namespace std::chrono_literals;
 using siding::Future;
@@ -252,4 +252,4 @@ TEST_SUITE("ThreadPool") {
   }
 }
 
-}  // namespace siding_test::thread_pool_size
+}  // namespace siding_test::thread_pool_size_test

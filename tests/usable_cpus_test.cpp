@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace siding_test::usable_cpus {
+namespace siding_test::usable_cpus_test {
 
 using siding::detail::cpus_of_groups;
 using siding::detail::cpus_of_quota;
@@ -70,4 +70,4 @@ TEST_SUITE("usable_cpus") {
   }
 }
 
-}  // namespace siding_test::usable_cpus
+}  // namespace siding_test::usable_cpus_test
