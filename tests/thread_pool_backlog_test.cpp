@@ -243,15 +243,15 @@ TEST_SUITE("ThreadPool::statistics") {
     CHECK(now.workers == 0);
     CHECK(failing.exception() != nullptr);
   }
-}
 
-TEST_SUITE("ThreadPool whose workers wait for it") {
   TEST_CASE("the greatest limit there can be is no limit") {
     siding::ThreadPool pool({.max_workers = 1, .queue_limit = std::numeric_limits<std::size_t>::max()});
 
     CHECK(pool.submit([] { return 7; }).get() == 7);
   }
+}
 
+TEST_SUITE("ThreadPool whose workers wait for it") {
   // TP-005
   TEST_CASE("a worker that waits for a call queued on its own full pool runs it itself") {
     ThreadPool pool{{.max_workers = 1}};
