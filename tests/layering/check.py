@@ -53,9 +53,6 @@ LAYERS = [
     ("4 engines", "parts", [
         ("event_loop", "loop", "debug_mode", "task_dump", "watchdog", "signal_source", "ring",
          "uring_abi", "wakeup", "kernel_features", "testing/virtual_clock"),
-        ("thread_pool", "thread_pool_core", "thread_pool_end", "thread_pool_workers"),
-        ("event_loop", "loop", "signal_source", "ring", "uring_abi", "wakeup", "kernel_features",
-         "testing/virtual_clock"),
         ("thread_pool", "thread_pool_core", "thread_pool_end", "thread_pool_workers",
          "worker_thread"),
         ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager", "pool_recall",
