@@ -24,6 +24,7 @@ bool debug_in_environment() noexcept {
 void StepRecord::begin() noexcept { task_ = AnyFuture(); }
 
 void StepRecord::note(TaskContext& task, std::coroutine_handle<> from) noexcept {
+  if (task_.valid()) return;  // an eager task, inside the step of the one that creates it
   FutureState& state = task.future_state();
   state.retain();
   task_ = FutureAccess::adopt_any(&state);
