@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Refuses a test file whose content is not in a namespace of its own.
+"""Refuses a test file whose content is not in a namespace of its own, and cases in headers.
 
 The files of a test program may be compiled as one unit. Unnamed namespaces are then one and the
 same, so helpers of one name collide, or worse, are found where none was written. The content of
 x_test.cpp is therefore in `namespace siding_test::x_test`, down to the end of the file.
+
+The cases of a program are chosen by the name of their file, so one in a header would never run.
 """
 
 import pathlib
@@ -26,6 +28,9 @@ def check(root):
                 found.append(f"{place}: has no `namespace {name} {{`")
             elif not text.endswith(f"\n}}  // namespace {name}"):
                 found.append(f"{place}: does not end with `}}  // namespace {name}`")
+    for path in sorted([*root.glob("tests/*.hpp"), *root.glob("tests/support/*.hpp")]):
+        if re.search(r"\bTEST_CASE\(", path.read_text()):
+            found.append(f"{path.relative_to(root)}: its TEST_CASE is in no test")
     return found
 
 
@@ -37,6 +42,8 @@ def self_test():
                 ("tests/a_test.cpp", "{n} {{\n}}  // {n}\n", None),
                 ("tests/b_test.cpp", "namespace {{\n}}  // namespace\n", "has no"),
                 ("tests/stress/c_test.cpp", "{n} {{\n}}  // {n}\n\nTEST_CASE()", "does not end"),
+                ("tests/support/e.hpp", "TEST_CASE(", "is in no test"),
+                ("tests/f.hpp", "CONTRACT_TEST_CASE_DEFINE(", None),
                 ("tests/d_test.cpp", "{n}2 {{\n}}  // {n}2\n", "has no")):
             path = root / path
             path.parent.mkdir(parents=True, exist_ok=True)
