@@ -8,9 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <fstream>
-#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -177,13 +175,11 @@ IoUringDiagnosis anything_else(const IoUringEvidence& evidence) {
           "report this line to siding if it does."};
 }
 
-// The value of a file that holds one number, such as a sysctl. Not read by a stream: the look that
-// clang's undefined-behaviour sanitizer takes at a stream's type fails where no descriptor is left,
-// which may be why this is called.
+// The value of a file that holds one number, such as a sysctl.
 std::optional<long> number_in(const char* path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "re"), &std::fclose);
+  std::ifstream file(path);
   long value = 0;
-  if (file != nullptr && std::fscanf(file.get(), "%ld", &value) == 1) return value;
+  if (file >> value) return value;
   return std::nullopt;
 }
 

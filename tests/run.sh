@@ -182,10 +182,12 @@ for config in "${configs[@]}"; do
   # g++ collects its garbage from 1.5 GB on and not from 128 MB: an eighth of the time.
   case $config in gcc*) cpp_args+=(--param=ggc-min-heapsize=1500000) ;; esac
   # Two fifths of what g++ takes to compile go into these checks of the undefined-behaviour sanitizer
-  # (54 s and 31 s for 16 tests). clang-asan has them.
-  if [ "$config" = gcc-asan ]; then
-    for check in null alignment vptr; do cpp_args+=("-fno-sanitize=$check"); done
-  fi
+  # (54 s and 31 s for 16 tests). clang-asan has them but for vptr, which needs descriptors to look at
+  # an object, and a test takes all of them away.
+  case $config in
+    gcc-asan) for check in null alignment vptr; do cpp_args+=("-fno-sanitize=$check"); done ;;
+    clang-asan) cpp_args+=(-fno-sanitize=vptr) ;;
+  esac
   if [ ${#cpp_args[@]} -gt 0 ]; then options+=("-Dcpp_args=${cpp_args[*]}"); fi
   skip_suites=()
   if [ $first = no ]; then
