@@ -61,6 +61,11 @@ std::size_t stack_size_of_this_thread() {
   return size;
 }
 
+// A sanitizer makes small stacks larger, to have room for itself.
+bool is_as_asked(std::size_t size, std::size_t asked) {
+  return SIDING_SANITIZED ? size >= asked : size == asked;
+}
+
 TEST_SUITE("ThreadPool") {
   // TP-007
   TEST_CASE("surplus workers end after idle_timeout, and later calls make them anew") {
@@ -224,12 +229,12 @@ TEST_SUITE("ThreadPool") {
   TEST_CASE("the stack size of workers can be set, in bytes") {
     for (const std::size_t size : {std::size_t{256} << 10, std::size_t{8} << 20}) {
       ThreadPool pool{{.max_workers = 1, .stack_size = size}};
-      CHECK(pool.submit(stack_size_of_this_thread).get(hang_limit) == size);
+      CHECK(is_as_asked(pool.submit(stack_size_of_this_thread).get(hang_limit), size));
     }
     ThreadPool uneven{{.max_workers = 1, .stack_size = (std::size_t{256} << 10) + 1}};
     const std::size_t page = 4096;
-    CHECK(uneven.submit(stack_size_of_this_thread).get(hang_limit) ==
-          (std::size_t{256} << 10) + page);
+    CHECK(is_as_asked(uneven.submit(stack_size_of_this_thread).get(hang_limit),
+                      (std::size_t{256} << 10) + page));
   }
 
   // TP-014
