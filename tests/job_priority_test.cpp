@@ -71,8 +71,9 @@ TEST_SUITE("CallOptions::priority") {
       expected.emplace_back(priority, number++);
     }
     CHECK(held.pool.statistics().queued == expected.size());
-    std::stable_sort(expected.begin(), expected.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first > b.first : a.second < b.second;
+    });
 
     const std::vector<int> order = held.order_of_starts();
 
