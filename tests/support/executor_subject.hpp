@@ -76,6 +76,7 @@ struct AnyFactory {
   static inline bool parallel = false;
   static inline bool withdraws = false;
   static inline bool in_process = false;
+  static inline bool names_calls = false;
 
   template <class F>
   static void stand_for() {
@@ -84,6 +85,7 @@ struct AnyFactory {
     parallel = F::parallel;
     withdraws = F::withdraws;
     in_process = F::in_process;
+    names_calls = F::names_calls;
   }
 };
 
