@@ -21,7 +21,7 @@ struct Registry {
 
 // How many there are, so that calls look no further where there is none. relaxed: who makes a variable and
 // then a call sees its own.
-constinit std::atomic<std::size_t> registered{0};
+constinit std::atomic<std::size_t> carried_count{0};
 
 // Never destroyed: variables with static storage duration may go after it.
 Registry& registry() {
@@ -43,18 +43,18 @@ CarriedRegistration::CarriedRegistration(CarriedVariable variable) : number_(var
     }
   }
   all.variables.push_back(std::move(variable));
-  registered.store(all.variables.size(), std::memory_order_relaxed);
+  carried_count.store(all.variables.size(), std::memory_order_relaxed);
 }
 
 CarriedRegistration::~CarriedRegistration() {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
   std::erase_if(all.variables, [this](const auto& each) { return each.number == number_; });
-  registered.store(all.variables.size(), std::memory_order_relaxed);
+  carried_count.store(all.variables.size(), std::memory_order_relaxed);
 }
 
 std::vector<std::byte> write_carried(const Variables& variables) {
-  if (registered.load(std::memory_order_relaxed) == 0 || variables.same_as(Variables())) return {};
+  if (carried_count.load(std::memory_order_relaxed) == 0 || variables.same_as(Variables())) return {};
   Values values;
   std::vector<CarriedVariable> known;
   {
