@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <siding/event_loop.hpp>
 
+#include "descriptor_watch.hpp"
 #include "loop.hpp"
 #include "task_dump.hpp"
 
@@ -12,6 +13,15 @@
 #include <utility>
 
 namespace siding {
+
+namespace {
+
+detail::DescriptorWatches::What watch_kind(bool writable) noexcept {
+  return writable ? detail::DescriptorWatches::What::writable
+                  : detail::DescriptorWatches::What::readable;
+}
+
+}  // namespace
 
 EventLoop::EventLoop(LoopOptions options) : loop_(std::make_unique<detail::Loop>(options)) {
   loop_->face = this;
@@ -76,6 +86,24 @@ std::string dump_tasks() {
 }
 
 detail::Scheduler& EventLoop::scheduler() const noexcept { return *loop_; }
+
+void EventLoop::add_watch(int descriptor, bool writable,
+                          std::shared_ptr<detail::SignalHandler> handler) {
+  if (loop_->descriptors == nullptr) {
+    loop_->descriptors = std::make_unique<detail::DescriptorWatches>(*loop_);
+  }
+  loop_->descriptors->add(descriptor, watch_kind(writable), std::move(handler));
+}
+
+bool EventLoop::remove_reader(int descriptor) {
+  open_here("remove_reader");
+  return loop_->descriptors != nullptr && loop_->descriptors->remove(descriptor, watch_kind(false));
+}
+
+bool EventLoop::remove_writer(int descriptor) {
+  open_here("remove_writer");
+  return loop_->descriptors != nullptr && loop_->descriptors->remove(descriptor, watch_kind(true));
+}
 
 bool EventLoop::remove_signal_handler(int signal) {
   return detail::remove_signal_handler(open_here("remove_signal_handler"), signal);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loop.hpp"
 
+#include "descriptor_watch.hpp"
 #include "signal_source.hpp"
 
 #include <siding/detail/error_report.hpp>
@@ -414,6 +415,7 @@ void Loop::close() {
   for (const auto& watch : watches_) watch->source->loop_closed();
   if (!ring_.close()) {
     for (auto& watch : watches_) static_cast<void>(watch.release());
+    static_cast<void>(descriptors.release());
     log_error("closing a loop: the kernel still holds operations; their memory is leaked", nullptr,
               {});
   }

@@ -29,6 +29,7 @@ class Executor;
 
 namespace detail {
 
+class DescriptorWatches;
 class SignalSource;
 
 /// Throws std::logic_error if this thread is running a loop: another one cannot run inside it.
@@ -85,6 +86,7 @@ class Loop final : public Scheduler {
   std::shared_ptr<Executor> default_executor;
   std::shared_ptr<Executor> default_process_pool;
   std::shared_ptr<SignalSource> signals;  // made with the first handler
+  std::unique_ptr<DescriptorWatches> descriptors;  // made with the first callback
   bool default_executor_ended = false;
 
  private:

@@ -151,6 +151,36 @@ class SIDING_EXPORT EventLoop {
   bool remove_signal_handler(int signal);
   [[nodiscard]] bool has_signal_handler(int signal) const;
 
+  /// Calls `fn` when `descriptor` can be read from without blocking: there is data, its end, or an
+  /// error to be fetched. Once in an iteration, and again while that is so. For what brings its own
+  /// descriptors, such as the asynchronous interface of a database client.
+  ///
+  /// The loop keeps what stands behind the descriptor open while it is watched: remove the callback
+  /// before you close it. A virtual clock does not wait for descriptors.
+  ///
+  /// Parameters:
+  ///   descriptor  a socket, pipe, terminal, eventfd or such; a callback that it has is replaced.
+  ///   fn          called with the context variables of this call. What it throws goes to the
+  ///               exception handler, and the descriptor is watched on.
+  /// Throws: std::system_error if it is no open descriptor; std::invalid_argument for a file or a
+  ///   folder, which are always ready; LoopClosed; std::logic_error while the loop runs on another
+  ///   thread.
+  /// Source: asyncio's of the same name.
+  template <std::invocable Fn>
+  void add_reader(int descriptor, Fn fn) {
+    open_here("add_reader");
+    add_watch(descriptor, false, std::make_shared<detail::SignalFunction<Fn>>(std::move(fn)));
+  }
+  /// The same for writing.
+  template <std::invocable Fn>
+  void add_writer(int descriptor, Fn fn) {
+    open_here("add_writer");
+    add_watch(descriptor, true, std::make_shared<detail::SignalFunction<Fn>>(std::move(fn)));
+  }
+  /// False if there was no callback. Throws: LoopClosed; std::logic_error as above.
+  bool remove_reader(int descriptor);
+  bool remove_writer(int descriptor);
+
   /// Starts a task on this loop, also before it runs. See `siding::create_task`.
   template <class T>
   Future<T> create_task(Task<T> task, TaskOptions options = {}) {
@@ -258,6 +288,7 @@ class SIDING_EXPORT EventLoop {
   // Throws as well where the loop is running on another thread.
   detail::Scheduler& open_here(std::string_view what) const;
   void check_can_run(std::string_view what) const;
+  void add_watch(int descriptor, bool writable, std::shared_ptr<detail::SignalHandler> handler);
   void run_until_done(const AnyFuture& future);
 
   std::unique_ptr<detail::Loop> loop_;

@@ -10,7 +10,7 @@
 
 namespace siding::detail {
 
-/// What a loop calls for a signal. Loop thread only.
+/// What a loop calls for a signal, or for a descriptor that is ready. Loop thread only.
 class SIDING_EXPORT SignalHandler {
  public:
   SignalHandler() : variables_(current_variables()) {}
