@@ -78,7 +78,7 @@ TEST_SUITE("the text of an error") {
 
     CHECK(
         text.find("the thread pool could not start a thread (see the limits of threads: ulimit -u, "
-                  "pids.max of the control group, kernel.threads-max; or memory is short)") == 0);
+                  "pids.max of the control group, kernel.threads-max; or memory is short for its stack)") == 0);
   }
 
   TEST_CASE("an executor whose stop() throws at the end of a run is named in the log") {

@@ -111,9 +111,9 @@ class TaskAwaiter {
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent,
                                         Place where = Place::current()) noexcept {
     TaskPromise<T>& promise = child_.promise();
+    promise.context = &context_of(parent);
     parent.promise().place = where;
     promise.continuation = parent;
-    promise.context = &context_of(parent);
     return promise.context->transfer(child_);
   }
   T await_resume() { return child_.promise().result.take(); }

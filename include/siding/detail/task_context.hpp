@@ -244,9 +244,9 @@ TaskContext& context_of(std::coroutine_handle<Promise> handle) noexcept {
 
 template <class Promise>
 void Suspension::suspend(std::coroutine_handle<Promise> handle, Place where) noexcept {
+  context_ = &context_of(handle);
   handle.promise().place = where;
   handle_ = handle;
-  context_ = &context_of(handle);
 }
 
 void Suspension::resume() noexcept { context_->resume(handle_); }
