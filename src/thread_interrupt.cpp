@@ -116,7 +116,9 @@ bool wait_for_handler(int done_fd, int milliseconds) noexcept {
   do {
     ready = ::poll(&entry, 1, milliseconds);
   } while (ready < 0 && errno == EINTR);
-  return ready > 0;
+  // Poll says nothing of order: after the read, what the handler did with the descriptor is over.
+  std::uint64_t count = 0;
+  return ready > 0 && ::read(done_fd, &count, sizeof count) == static_cast<ssize_t>(sizeof count);
 }
 
 }  // namespace
