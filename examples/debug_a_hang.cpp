@@ -95,7 +95,7 @@ void hang_by_blocking() {
 siding::Task<> say_hello() { co_return; }
 
 void look_for_mistakes() {
-  siding::EventLoop loop{{.debug = true, .slow_step = 50ms}};
+  siding::EventLoop loop{{.debug = true, .slow_step = 150ms}};
   int reports = 0;
   loop.set_exception_handler([&](const siding::ErrorReport& report) {
     ++reports;

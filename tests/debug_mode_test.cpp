@@ -40,6 +40,14 @@ siding::Task<> spins(std::chrono::nanoseconds length) {
   spin(length);
 }
 
+/// The report whose text has `part`: on a machine that is busy, other steps may be slow as well.
+Report report_with(const Reports& reports, const std::string& part) {
+  for (const Report& report : reports.all()) {
+    if (contains(report.message, part)) return report;
+  }
+  return {};
+}
+
 int debug_in_child(const char* value) {
   return status_in_child([&] {
     if (value != nullptr) {
@@ -83,12 +91,14 @@ TEST_SUITE("debug mode") {
     auto task = loop.create_task(spins(30ms), {.name = "slow one"});
     loop.run_until_complete([&]() -> siding::Task<> { co_await task; });
 
-    REQUIRE(reports.size() == 1);
-    CHECK(contains(reports[0].message, "task 'slow one', going on in "));
-    CHECK(contains(reports[0].message, "spins"));
-    CHECK(contains(reports[0].message, "debug_mode_test.cpp:"));
-    CHECK(contains(reports[0].message, "held the loop for 0.03"));
-    CHECK(reports[0].source == "slow one");
+    const Report report = report_with(reports, "task 'slow one', going on in ");
+    CHECK(contains(report.message, "spins"));
+    CHECK(contains(report.message, "debug_mode_test.cpp:"));
+    CHECK(report.source == "slow one");
+    const std::string before_time = "held the loop for ";
+    const std::size_t at = report.message.find(before_time);
+    REQUIRE(at != std::string::npos);
+    CHECK(std::stod(report.message.substr(at + before_time.size())) >= 0.03);
   }
 
   TEST_CASE("a slow callback is reported with its type, and a virtual clock changes nothing") {
@@ -101,9 +111,8 @@ TEST_SUITE("debug mode") {
       co_await siding::sleep(1h);
     });
 
-    REQUIRE(reports.size() == 1);
-    CHECK(contains(reports[0].message, "a callback ("));
-    CHECK(contains(reports[0].message, "ScheduledFunction"));
+    const Report report = report_with(reports, "a callback (");
+    CHECK(contains(report.message, "ScheduledFunction"));
   }
 
   TEST_CASE("without debug mode slow steps are not looked for") {
@@ -118,7 +127,7 @@ TEST_SUITE("debug mode") {
   // DB-006
   TEST_CASE("a task that is destroyed unawaited is reported with its function") {
     for (const bool debug : {true, false}) {
-      siding::EventLoop loop({.debug = debug});
+      siding::EventLoop loop({.debug = debug, .slow_step = 1h});
       const Reports reports(loop);
       unsigned line = 0;
       loop.run_until_complete([&]() -> siding::Task<> {
@@ -183,7 +192,7 @@ TEST_SUITE("debug mode") {
       co_await task;
     });
 
-    CHECK(contains(line, "the loop has not come round for 0.0"));
+    CHECK(contains(line, "the loop has not come round for "));
     CHECK(contains(line, "s: stuck in task 'stuck'; the stack of its thread:\n    "));
   }
 

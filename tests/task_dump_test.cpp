@@ -114,7 +114,7 @@ TEST_SUITE("task dump") {
       new_one.cancel();
     });
 
-    CHECK(contains(first_line_of(dump, "sleeps"), "waits for a timer, due in 3599."));
+    CHECK(contains(first_line_of(dump, "sleeps"), "waits for a timer, due in 35"));
     CHECK(contains(first_line_of(dump, "locks"), "waits for a Mutex"));
     CHECK(contains(first_line_of(dump, "gets"), "waits for an item of a Queue"));
     CHECK(contains(first_line_of(dump, "puts"), "waits for room in a Queue"));
