@@ -327,7 +327,11 @@ void Loop::sleep() {
   // The end of time is never reached: a call or sleep without limit.
   if (!timers.empty() && timers.next_due() != TimePoint::max()) due = timers.next_due();
   if (clock_ != nullptr && due.has_value()) {
-    if (offloaded == 0 && !has_mail()) return clock_->advance_to(*due);
+    if (offloaded == 0 && !has_mail()) {
+      clock_->advance_to(*due);
+      recent = now();
+      return;
+    }
     due.reset();  // virtual time stands still while something runs elsewhere
   }
   if (offloaded != 0 && may_spin(due) && spin_.until([this] { return has_mail(); })) return;

@@ -138,8 +138,10 @@ TEST_SUITE("task dump") {
     virtual_loop.loop.run_until_complete([&]() -> siding::Task<> {
       auto task = siding::create_task(outer(), {.name = "chain"});
       co_await siding::sleep(30s);
+      auto late = siding::create_task(sleeper(), {.name = "late"});
       dump = siding::dump_tasks();
       task.cancel();
+      late.cancel();
     });
 
     const auto lines = lines_of(dump, "chain");
@@ -150,6 +152,7 @@ TEST_SUITE("task dump") {
     CHECK(contains(lines[2], "outer"));
     CHECK(contains(lines[2], "task_dump_test.cpp:" + std::to_string(line_of_outer) + ")"));
     for (const auto& line : lines) CHECK_FALSE(contains(line, "Frame"));
+    CHECK(contains(first_line_of(dump, "late"), ", 0.000 s old, "));
   }
 
   // AF-007
