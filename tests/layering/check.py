@@ -51,7 +51,8 @@ LAYERS = [
         ("detail/submit", "detail/map_range", "detail/map_calls", "detail/map_chunk"),
     ]),
     ("4 engines", "parts", [
-        ("event_loop", "loop", "debug_mode", "descriptor_watch", "task_dump", "watchdog",
+        ("event_loop", "loop", "debug_mode", "descriptor_watch", "task_dump", "unfinished_calls",
+         "watchdog",
          "signal_source", "ring", "uring_abi", "wakeup", "kernel_features", "testing/virtual_clock"),
         ("thread_pool", "thread_pool_core", "thread_pool_end", "thread_pool_workers",
          "worker_thread"),
