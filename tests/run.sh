@@ -32,8 +32,11 @@ passed=0
 failed=0
 skipped=0
 times=()
+failures=""
 
+# What failed is told again at the end, where those who see only the end of a long log find it.
 finish() {
+  if [ ${#times[@]} -gt 1 ] && [ -n "$failures" ]; then printf '\n%s\n' "$failures"; fi
   if [ ${#times[@]} -gt 0 ]; then printf '\n'; printf '%s\n' "${times[@]}"; fi
   echo "$passed passed, $failed failed, $skipped skipped"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
@@ -131,6 +134,9 @@ run_tests() {
   fi
   read -r -a numbers <<<"$(tail -n 1 <<<"$report")"
   sed '$d' <<<"$report"
+  if [ "${numbers[1]}" -gt 0 ]; then
+    failures+=$'\n'"===== failed in $(basename "$folder"):"$'\n'"$(sed '$d' <<<"$report")"
+  fi
   # Meson failed for a reason that is in no log, such as a wrong argument.
   if [ $status -ne 0 ] && [ "${numbers[1]}" -eq 0 ]; then numbers[1]=1; fi
   passed=$((passed + numbers[0]))
