@@ -3,9 +3,14 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 
 namespace siding::detail {
+
+/// One frame of a stack: function, module and offset. Of a frame that has called another one the
+/// address is that of the return, which `returns` says: it may lie behind the end of its function.
+std::string frame_text(const void* address, bool returns);
 
 /// The stack of the thread that calls capture(), which a signal handler may do.
 class StackTrace {
@@ -13,7 +18,8 @@ class StackTrace {
   /// Has the loader fetch what capture() needs, which allocates the first time.
   static void prepare() noexcept;
   void capture() noexcept;
-  /// One line for each frame but the innermost `skip`: function, module and offset.
+  std::span<void* const> frames() const noexcept { return {frames_.data(), size_}; }
+  /// One line for each frame but the innermost `skip`.
   std::string text(std::size_t skip) const;
 
  private:
