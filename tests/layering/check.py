@@ -57,7 +57,7 @@ LAYERS = [
         ("thread_pool", "thread_pool_core", "thread_pool_end", "thread_pool_workers",
          "worker_thread"),
         ("process_pool", "pool_core", "pool_dispatch", "pool_collect", "pool_end", "pool_manager", "pool_recall",
-         "pool_worker", "arena", "crash_page", "crash_watch",
+         "pool_worker", "arena", "crash_page", "crash_watch", "line_relay",
          "worker_process", "worker_region", "zygote", "zygote_main", "zygote_protocol",
          "process_hook"),
     ]),
