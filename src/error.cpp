@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+#include <utility>
+
 // One out-of-line virtual each: their type information lives here, once.
 
 namespace siding {
@@ -24,6 +27,7 @@ TimeoutError::~TimeoutError() = default;
 ShutdownError::~ShutdownError() = default;
 BrokenExecutor::~BrokenExecutor() = default;
 WorkerCrashed::~WorkerCrashed() = default;
+PoisonCall::~PoisonCall() = default;
 ProcessPoolUnavailable::~ProcessPoolUnavailable() = default;
 LoopClosed::~LoopClosed() = default;
 Interrupted::~Interrupted() = default;
@@ -57,12 +61,25 @@ const std::string& RemoteError::message() const noexcept { return origin_->messa
 pid_t RemoteError::pid() const noexcept { return origin_->pid; }
 const std::string& RemoteError::call() const noexcept { return origin_->call; }
 
-WorkerCrashed::WorkerCrashed(const std::string& text, pid_t pid, int signal, int exit_status,
-                             std::string_view call)
-    : BrokenExecutor(text),
-      pid_(pid),
-      signal_(signal),
-      exit_status_(exit_status),
-      call_(std::make_shared<const std::string>(call)) {}
+WorkerCrashed::WorkerCrashed(const std::string& text, CrashDetails details)
+    : BrokenExecutor(text), details_(std::make_shared<const CrashDetails>(std::move(details))) {}
+
+std::string WorkerCrashed::report() const {
+  std::string lines = what();
+  lines += '\n';
+  const auto part = [&lines](std::string_view title, const std::string& text) {
+    if (text.empty()) return;
+    fmt::format_to(std::back_inserter(lines), "  {}:\n{}", title, text);
+    if (text.back() != '\n') lines += '\n';
+  };
+  part("backtrace", details_->backtrace);
+  part("last lines on standard error", details_->last_output);
+  fmt::format_to(std::back_inserter(lines), "  used {:.1f} MiB and {:.3f} s of a CPU\n",
+                 static_cast<double>(details_->usage.max_rss) / (1024.0 * 1024.0),
+                 std::chrono::duration<double>(details_->usage.user_time + details_->usage.system_time)
+                     .count());
+  for (const WorkerCrashed& before : details_->earlier) lines += before.report();
+  return lines;
+}
 
 }  // namespace siding

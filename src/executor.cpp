@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <memory>
 #include <stdexcept>
 
 namespace siding {
@@ -13,6 +14,8 @@ namespace siding {
 Executor::~Executor() = default;
 
 Job Executor::withdraw(Job::Id) noexcept { return Job(); }
+
+bool Executor::can_end_calls() const noexcept { return false; }
 
 std::vector<std::string> Executor::running_calls() const { return {}; }
 
@@ -38,6 +41,14 @@ void Job::drop_unsettled() noexcept {
 
 namespace detail {
 
+std::unique_ptr<CallLimits> make_call_limits(const CallOptions& options) {
+  auto limits = std::make_unique<CallLimits>();
+  if (options.run_limit.has_value()) limits->run = options.run_limit.value();
+  if (options.queue_limit.has_value()) limits->queue = options.queue_limit.value();
+  limits->retries = options.retries;
+  return limits;
+}
+
 constinit thread_local SubmitScope* submit_scope = nullptr;
 
 bool SubmitScope::note_drop(const JobNode& node) noexcept {
@@ -51,6 +62,12 @@ bool SubmitScope::note_drop(const JobNode& node) noexcept {
 }
 
 void enqueue_node(Executor& executor, JobNode& node) {
+  if (node.limits != nullptr && !executor.can_end_calls()) [[unlikely]] {
+    throw std::invalid_argument(
+        "run_limit, queue_limit and retries need an executor that can end a call, which this one cannot: "
+        "use a ProcessPool (to_process); or put timeout() around the await, which leaves the function "
+        "running");
+  }
   const SubmitScope scope(node);
   node.variables = current_variables();
   try {

@@ -2,8 +2,12 @@
 // Results on their way back, and the loops that await them. See pool_core.hpp for who runs what.
 #include "pool_core.hpp"
 
+#include "limit_text.hpp"
+
 #include <siding/detail/remote_exception.hpp>
 #include <siding/error.hpp>
+
+#include <fmt/format.h>
 
 #include <unistd.h>
 
@@ -75,8 +79,11 @@ bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t 
   }
   worker->has_finished_a_call = true;
   failed_starts_ = 0;
+  ++(source.kind == ReplyKind::value ? counts_.completed : counts_.failed);
+  if (options_.max_rss != 0 && !worker->leaving) note_growth(*worker);
   result.node = std::exchange(call.node, nullptr);
   result.kind = source.kind;
+  result.late = call.ending == Ending::timed_out;
   result.slot = slot;
   result.pid = worker->pid;
   result.bytes = nullptr;
@@ -111,6 +118,7 @@ void PoolCore::settle(Result& result) noexcept {
   if (result.kind == ReplyKind::error) {
     error = decode_exception(in, result.pid, name_of(node));
   }
+  if (result.late) error = late_error(node, result.pid);
   if (!node.begin_settling()) {
     node.let_go(std::move(error));
   } else if (error) {
@@ -130,6 +138,12 @@ void PoolCore::settle(Result& result) noexcept {
   worker->region->slots[result.slot].state.store(SlotState::empty, std::memory_order_release);
   take_out(*worker, result.slot);
   pump(lock);
+}
+
+std::exception_ptr PoolCore::late_error(const JobNode& node, pid_t pid) const {
+  return std::make_exception_ptr(
+      TimeoutError(fmt::format("{} ran for longer than its run_limit of {} in worker process {}",
+                               name_of(node), text_of(node.limits->run), pid)));
 }
 
 std::string PoolCore::name_of(const JobNode& node) const {

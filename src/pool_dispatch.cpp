@@ -45,11 +45,18 @@ void PoolCore::enqueue(Job job) {
   if (type.thunk == nullptr) throw NotPortable(type.why_not());
   const std::uint32_t channel = channel_of(node);
   Lock lock(mutex_);
+  wait_for_room(lock, job);
   if (broken_) std::rethrow_exception(broken_error());
   if (stopping_) throw ShutdownError("the process pool was shut down and takes no more work");
   if (!manager_runs_) start_manager();
   node.place = channel;
-  queue_.push(std::move(job));
+  if (node.limits != nullptr) queue_limited(node);
+  try {
+    queue_.push(std::move(job));
+  } catch (...) {
+    if (node.limits != nullptr) unqueue_limited(node);
+    throw;
+  }
   ++queued_;
   pump(lock);
 }
@@ -90,9 +97,11 @@ void PoolCore::pump(Lock& lock) {
     if (worker == nullptr) break;
     JobNode& node = JobAccess::release(queue_.pop());
     --queued_;
+    if (node.limits != nullptr) unqueue_limited(node);
     hand_over(lock, worker, node);
   }
   update_backlog();
+  make_room();
 }
 
 // The worker that takes the next call: an idle one, also if results of its are still to be collected;
@@ -223,6 +232,9 @@ void PoolCore::publish(PoolWorker& worker, std::uint32_t slot, JobNode& node) {
   call.node = &node;
   call.number = next_call_++;
   call.takes_token = node.portable().takes_token;
+  if (node.limits != nullptr) limit_call(worker, call);
+  if (worker.initialized) --worker.tasks_left;
+  if (worker.output != nullptr) worker.output->name(call.number, name_of(node));
   tell_channel(worker, call.channel);
   node.remote = this;
   node.place = place_of(worker, slot);
@@ -261,8 +273,7 @@ void PoolCore::unreserve(PoolWorker& worker, std::uint32_t slot) noexcept {
   if (worker.free_slot(slot)) wake_manager();
   if (worker.state == PoolWorker::State::dead) return;
   if (worker.outstanding == 0) {
-    if (worker.initialized) idle_.push_back(&worker);
-    if (stopping_ || broken_) wake_manager();
+    note_idle(worker);
   } else {
     --surplus_;
   }
@@ -276,6 +287,13 @@ void PoolCore::put_back(Lock& lock, JobNode& node) noexcept {
     lock.unlock();
     JobAccess::make(node).fail(std::move(reason));
     return lock.lock();
+  }
+  if (node.limits != nullptr) {
+    try {
+      queue_limited(node);
+    } catch (const std::bad_alloc&) {
+      // It waits without a limit.
+    }
   }
   queue_.push_front(JobAccess::make(node));
   ++queued_;

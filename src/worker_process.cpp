@@ -2,8 +2,12 @@
 #include "worker_process.hpp"
 
 #include "arena.hpp"
+#include "crash_watch.hpp"
 #include "spin.hpp"
+#include "stop_watcher.hpp"
+#include "worker_files.hpp"
 #include "worker_region.hpp"
+#include "worker_setup.hpp"
 #include "zygote_protocol.hpp"
 
 #include <siding/detail/carried_variables.hpp>
@@ -45,48 +49,10 @@ namespace siding::detail {
 
 namespace {
 
-// The exit status of a worker that can no longer reach the program.
-constexpr int lost_descriptors = 120;
 // Chosen: how often a worker looks whether the program has made room for a result.
 constexpr std::chrono::microseconds look_again{100};
-// Chosen: how long what functions have left in their files may take to be written at the end.
-constexpr unsigned flush_seconds = 1;
-
 // Set in a child that a function forks.
 bool is_copy = false;
-
-/// The same at a high number, where functions that close the first few hundred do not hit it, and
-/// where no file that they open later gets the number of one that they closed.
-FileDescriptor out_of_the_way(FileDescriptor descriptor) noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return descriptor;
-  const auto numbers = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 4096));
-  FileDescriptor high(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC,
-                              std::max(0, numbers - 4 * static_cast<int>(channel_count))));
-  return high ? std::move(high) : std::move(descriptor);
-}
-
-// What the calls printed is not kept back by a pause. Only if nobody has the lock: a thread that a
-// function has left behind may hold it for good. (fflush(nullptr) would wait for the lock of every
-// file, also of one that such a thread reads from.)
-void flush_output() noexcept {
-  if (::ftrylockfile(stdout) != 0) return;
-  ::fflush_unlocked(stdout);
-  ::funlockfile(stdout);
-}
-
-void flush_everything() noexcept {
-  // Bounded, for the same reason.
-  struct sigaction end {};
-  end.sa_handler = SIG_DFL;
-  ::sigaction(SIGALRM, &end, nullptr);
-  sigset_t alarm;
-  ::sigemptyset(&alarm);
-  ::sigaddset(&alarm, SIGALRM);
-  ::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
-  ::alarm(flush_seconds);
-  std::fflush(nullptr);
-}
 
 Variables carried_variables(std::span<const std::byte> bytes) {
   try {
@@ -97,58 +63,19 @@ Variables carried_variables(std::span<const std::byte> bytes) {
   }
 }
 
-/// Trips the stop token of the call that runs, when the program asks for it.
-class StopWatcher {
- public:
-  explicit StopWatcher(RegionLayout& region) : region_(region) {
-    std::thread([this] { watch(); }).detach();  // ends with the process
-  }
-
-  std::stop_token begin(Slot& slot) {
-    const std::lock_guard lock(mutex_);
-    source_ = std::stop_source();
-    slot_ = &slot;
-    if (slot.stop.load(std::memory_order_acquire) != 0) source_.request_stop();
-    return source_.get_token();
-  }
-  void end() {
-    const std::lock_guard lock(mutex_);
-    slot_ = nullptr;
-  }
-
- private:
-  void watch() {
-    for (;;) {
-      // acquire: pairs with the program's release, after it has set the slot's word.
-      const std::uint32_t seen = region_.header.stop_requests.load(std::memory_order_acquire);
-      std::stop_source asked(std::nostopstate);
-      {
-        const std::lock_guard lock(mutex_);
-        if (slot_ != nullptr && slot_->stop.load(std::memory_order_acquire) != 0) asked = source_;
-      }
-      // Without the lock: callbacks of the token are the function's own code.
-      if (asked.stop_possible()) asked.request_stop();
-      futex_wait(region_.header.stop_requests, seen);
-    }
-  }
-
-  RegionLayout& region_;
-  std::mutex mutex_;
-  std::stop_source source_;  // guarded by mutex_
-  Slot* slot_ = nullptr;     // guarded by mutex_
-};
-
 class Worker final : public ReplySink {
  public:
-  Worker(FileDescriptor region, FileDescriptor control, std::vector<FileDescriptor> events)
-      : region_(region.get()),
-        control_(out_of_the_way(std::move(control))),
+  explicit Worker(WorkerDescriptors given)
+      : region_(given.region.get()),
+        control_(out_of_the_way(std::move(given.control))),
         spin_(spin_length()),
         replies_(region_.arena_size()) {
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      events_[i] = out_of_the_way(std::move(events[i]));
+    for (std::size_t i = 0; i < given.events.size(); ++i) {
+      events_[i] = out_of_the_way(std::move(given.events[i]));
     }
     ::prctl(PR_SET_NAME, region_->header.name);
+    watch_for_crashes(region_->crash);
+    set_up(given);
   }
 
   void run();
@@ -169,6 +96,8 @@ class Worker final : public ReplySink {
   bool has_work() const noexcept;
   bool retires() const noexcept;
   void sleep();
+  void set_up(WorkerDescriptors& given) noexcept;
+  void note_growth() noexcept;
   void execute(std::uint32_t index);
   void call(Slot& slot);
   std::span<const std::byte> request(const Slot& slot) const;
@@ -188,7 +117,24 @@ class Worker final : public ReplySink {
   std::vector<Reply> unread_;
   std::uint32_t mean_ = 0;
   std::optional<StopWatcher> stops_;
+  std::optional<OutputMarks> marks_;  // where output is relayed
+  std::uint64_t max_rss_ = 0;         // 0: any
 };
+
+// Where that fails, the program is told why by what is left in the region.
+void Worker::set_up(WorkerDescriptors& given) noexcept {
+  try {
+    const WorkerSetup setup = read_setup(given.setup.get());
+    if (setup.relays_output) marks_.emplace(std::move(given.output), region_->header.output_magic);
+    max_rss_ = setup.max_rss;
+    apply_setup(setup, region_.address_size());
+  } catch (...) {
+    const std::string why = describe(std::current_exception());
+    char* const target = region_->header.start_error;
+    why.copy(target, sizeof(RegionHeader::start_error) - 1);
+    ::_exit(cannot_start);
+  }
+}
 
 bool Worker::has_work() const noexcept {
   // acquire: pairs with the program's release of the tail; the slot is visible.
@@ -239,22 +185,26 @@ void Worker::run() {
 void Worker::execute(std::uint32_t index) {
   Slot& slot = region_->slots[index];
   SlotState state = SlotState::queued;
+  const TimePoint started = Clock::now();
+  // Relaxed: whoever sees `running` sees it. Of a slot that was recalled nobody reads it.
+  slot.began.store(started.time_since_epoch().count(), std::memory_order_relaxed);
   // acquire: pairs with the program's release, so that the arguments are visible.
   if (!slot.state.compare_exchange_strong(state, SlotState::running, std::memory_order_acq_rel)) {
     return;  // recalled
   }
-  const TimePoint started = Clock::now();
   slot_ = &slot;
   const std::uint32_t channel = slot.channel;
+  if (marks_.has_value()) marks_->put(slot.call);
   call(slot);
   // The function has forked and returned on both sides: the slot is the other one's.
   if (is_copy) ::_exit(0);
   note_time(Clock::now() - started);
+  if (marks_.has_value()) marks_->put(0);
+  if (max_rss_ != 0) note_growth();
   state = SlotState::running;
   // release: publishes the result.
   if (!slot.state.compare_exchange_strong(state, SlotState::done, std::memory_order_acq_rel)) {
-    // The program has decided to kill this process.
-    for (;;) ::pause();
+    ::_exit(0);  // the program has decided to end this process
   }
   announce(index, channel);
 }
@@ -373,6 +323,20 @@ void Worker::await_event(std::uint32_t channel) {
   }
 }
 
+// Before the result is announced: the program, which decides what becomes of this process, sees both.
+void Worker::note_growth() noexcept {
+  rusage usage{};
+  // Cheaper than a look at what it is now, and never less.
+  if (::getrusage(RUSAGE_SELF, &usage) == 0 &&
+      static_cast<std::uint64_t>(usage.ru_maxrss) * 1024 <= max_rss_) {
+    return;
+  }
+  const std::uint64_t now = private_memory();
+  if (now <= max_rss_) return;
+  region_->header.large.store(std::max<std::uint32_t>(1, static_cast<std::uint32_t>(now >> 20)),
+                              std::memory_order_relaxed);
+}
+
 // A running mean over about eight calls; the program decides by it how many calls to send ahead.
 void Worker::note_time(std::chrono::nanoseconds length) noexcept {
   const auto now = static_cast<std::int64_t>(
@@ -383,10 +347,24 @@ void Worker::note_time(std::chrono::nanoseconds length) noexcept {
 
 }  // namespace
 
-void run_worker(FileDescriptor region, FileDescriptor control,
-                std::vector<FileDescriptor> events) noexcept {
+WorkerDescriptors::WorkerDescriptors(std::vector<FileDescriptor> passed, bool has_output) noexcept {
+  std::size_t next = 0;
+  const auto take = [&] {
+    return next < passed.size() ? std::move(passed[next++]) : FileDescriptor();
+  };
+  region = take();
+  control = take();
+  setup = take();
+  if (has_output) {
+    output[0] = take();
+    output[1] = take();
+  }
+  while (next < passed.size()) events.push_back(take());
+}
+
+void run_worker(WorkerDescriptors given) noexcept {
   ::pthread_atfork(nullptr, nullptr, [] { is_copy = true; });
-  Worker worker(std::move(region), std::move(control), std::move(events));
+  Worker worker(std::move(given));
   worker.run();
   ::_exit(0);
 }

@@ -3,6 +3,7 @@
 
 #include <siding/detail/code_identity.hpp>
 
+#include "crash_page.hpp"
 #include "file_descriptor.hpp"
 
 #include <array>
@@ -34,7 +35,7 @@ inline constexpr std::uint32_t slot_count = 64;
 inline constexpr std::uint32_t channel_count = 16;
 /// More than slots, because the entry of a recalled call stays behind until the worker skips it.
 inline constexpr std::uint32_t submission_count = 256;
-inline constexpr std::size_t inline_size = 160;
+inline constexpr std::size_t inline_size = 144;  // a slot fills four cache lines
 /// Of each arena, unless the program's own limits are lower. Chosen: addresses are plenty.
 inline constexpr std::size_t largest_arena = std::size_t{8} << 30;
 inline constexpr std::size_t smallest_arena = std::size_t{64} << 10;
@@ -73,7 +74,10 @@ struct alignas(64) Slot {
   std::uint32_t takes_token;  // the function wants a std::stop_token
   ReplyKind kind;
   std::atomic<std::uint32_t> stop;  // set by the program: the function is asked to stop
-  std::uint32_t carried;      // bytes of context variables, the last of the request
+  std::uint32_t carried;            // bytes of context variables, the last of the request
+  /// Set by the worker before `running`: when it began, in nanoseconds of the steady clock, which all
+  /// processes share.
+  std::atomic<std::int64_t> began;
   alignas(16) std::byte bytes[inline_size];
 };
 
@@ -91,11 +95,14 @@ struct RegionHeader {
   std::atomic<std::uint32_t> retire;   // end when there is nothing to do
   std::atomic<std::uint32_t> backlog;  // tell channel 0 before going to sleep: there may be work
   std::uint64_t spin_nanoseconds;
+  std::uint64_t output_magic;  // of the marks in what it prints
   char name[16];
   // Written by the worker.
   alignas(64) std::atomic<std::uint32_t> submitted_head;
   std::atomic<std::uint32_t> mean_nanoseconds;  // of a call, lately
   std::atomic<std::uint32_t> finished;          // how many results were announced, on any channel
+  std::atomic<std::uint32_t> large;             // it uses more memory than it should
+  char start_error[256];  // why it could not be set up, before it ended with cannot_start
   // A futex: 1 while the worker sleeps or is about to. Whoever clears it wakes the worker.
   alignas(64) std::atomic<std::uint32_t> asleep;
   // A futex: counts the stop requests, for a worker whose function takes a std::stop_token.
@@ -103,8 +110,16 @@ struct RegionHeader {
   alignas(64) std::array<std::atomic<std::uint32_t>, submission_count> submitted;
 };
 
+/// The exit status of a worker that can no longer reach the program.
+inline constexpr int lost_descriptors = 120;
+/// The exit status of a worker that could not be set up; the header says why.
+inline constexpr int cannot_start = 121;
+
+static_assert(sizeof(Slot) == 256);
+
 struct RegionLayout {
   RegionHeader header;
+  alignas(64) CrashPage crash;
   std::array<Slot, slot_count> slots;
   std::array<Channel, channel_count> channels;
 };
@@ -147,6 +162,8 @@ class Region {
     return reinterpret_cast<RegionLayout*>(mapping_.data());
   }
   std::size_t arena_size() const noexcept { return arena_size_; }
+  /// Of addresses, altogether.
+  std::size_t address_size() const noexcept { return mapping_.size(); }
   std::byte* requests() const noexcept { return mapping_.data() + arenas_begin; }
   std::byte* replies() const noexcept { return requests() + arena_size_; }
 

@@ -3,11 +3,13 @@
 
 #include "live_rings.hpp"
 #include "spin.hpp"
+#include "worker_files.hpp"
 #include "worker_region.hpp"
 #include "zygote_main.hpp"
 #include "zygote_protocol.hpp"
 
 #include <siding/detail/code_identity.hpp>
+#include <siding/detail/remote_exception.hpp>
 #include <siding/error.hpp>
 
 #include <fmt/format.h>
@@ -20,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -36,9 +39,6 @@ namespace siding::detail {
 
 namespace {
 
-// Where a zygote finds its socket; everything above is closed in it.
-constexpr int socket_number = 3;
-
 // Between the end of a zygote's socket and its own, at most.
 constexpr int end_milliseconds = 1000;  // chosen
 
@@ -54,29 +54,13 @@ std::pair<FileDescriptor, FileDescriptor> socket_pair() {
   return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
-// The name behind the link, because under valgrind the link itself leads to its tool.
-std::string own_image() {
-  std::array<char, PATH_MAX> name;
-  const ssize_t length = ::readlink("/proc/self/exe", name.data(), name.size());
-  if (length <= 0) {
-    throw ProcessPoolUnavailable(fmt::format(
-        "the program's own file, of which worker processes are made, cannot be found: reading "
-        "/proc/self/exe: {}. Mount /proc; in a chroot, inside of it: mount -t proc proc /proc",
-        std::system_category().message(errno)));
-  }
-  std::string path(name.data(), static_cast<std::size_t>(length));
-  // Replaced or removed on disk since the start: the link itself still leads to it.
-  if (::access(path.c_str(), X_OK) != 0) return "/proc/self/exe";
-  return path;
-}
-
 /// What is undone when a spawn is over.
 struct SpawnSettings {
   SpawnSettings(int socket) {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawnattr_init(&attributes);
-    ::posix_spawn_file_actions_adddup2(&actions, socket, socket_number);
-    ::posix_spawn_file_actions_addclosefrom_np(&actions, socket_number + 1);
+    ::posix_spawn_file_actions_adddup2(&actions, socket, first_descriptor);
+    ::posix_spawn_file_actions_addclosefrom_np(&actions, first_descriptor + 1);
     sigset_t all;
     sigset_t none;
     ::sigfillset(&all);
@@ -153,14 +137,26 @@ std::string problem_with(const ZygoteReport& hello) {
   if (hello.build != code_id_of(reinterpret_cast<const void*>(&zygote_wanted)).module) {
     return "it is another build: was the file replaced while the program ran?";
   }
-  if (hello.code <= 1) return {};
-  return fmt::format(
-      "a constructor of a static object starts a thread there ({} threads before main()), and a "
-      "process with threads cannot be forked safely; start the thread in main() instead",
-      hello.code);
+  return {};
 }
 
 }  // namespace
+
+// The name behind the link, because under valgrind the link itself leads to its tool.
+std::string program_image() {
+  std::array<char, PATH_MAX> name;
+  const ssize_t length = ::readlink("/proc/self/exe", name.data(), name.size());
+  if (length <= 0) {
+    throw ProcessPoolUnavailable(fmt::format(
+        "the program's own file, of which worker processes are made, cannot be found: reading "
+        "/proc/self/exe: {}. Mount /proc; in a chroot, inside of it: mount -t proc proc /proc",
+        std::system_category().message(errno)));
+  }
+  std::string path(name.data(), static_cast<std::size_t>(length));
+  // Replaced or removed on disk since the start: the link itself still leads to it.
+  if (::access(path.c_str(), X_OK) != 0) return "/proc/self/exe";
+  return path;
+}
 
 std::string text_of_status(int wait_status) {
   if (!WIFSIGNALED(wait_status)) {
@@ -194,19 +190,76 @@ std::shared_ptr<Zygote> Zygote::get() {
   const std::lock_guard lock(all.mutex);
   std::shared_ptr<Zygote> found = all.zygote.lock();
   if (found == nullptr || !found->alive()) {
-    found.reset(new Zygote(all.spin_count_memory()));
+    found.reset(new Zygote(Origin::executed, all.spin_count_memory()));
     all.zygote = found;
   }
   return found;
 }
 
-Zygote::Zygote(int spin_count_memory) : forks_(fork_generation.load(std::memory_order_relaxed)) {
-  auto [ours, theirs] = socket_pair();
+std::shared_ptr<Zygote> Zygote::make(Origin origin) {
+  check_available();
+  watch_forks();
+  Shared& all = shared();
+  int spin_count = -1;
+  {
+    const std::lock_guard lock(all.mutex);
+    spin_count = all.spin_count_memory();
+  }
+  return std::shared_ptr<Zygote>(new Zygote(origin, spin_count));
+}
+
+std::shared_ptr<Zygote> Zygote::of_its_own() { return make(Origin::executed); }
+std::shared_ptr<Zygote> Zygote::of_snapshot() { return make(Origin::forked); }
+
+void Zygote::require_one_thread() const {
+  if (threads_ <= 1) return;
+  throw ProcessPoolUnavailable(fmt::format(
+      "a copy of this program for worker processes is of no use: a constructor of a static object starts a "
+      "thread there ({} threads before main()), and a process with threads cannot be forked safely; start "
+      "the thread in main() instead, or use StartMethod::isolated",
+      threads_));
+}
+
+void Zygote::call(void (*function)()) {
+  ZygoteMessage message{ZygoteRequest::call, 0, 0, code_id_of(reinterpret_cast<const void*>(function))};
+  ZygoteReport report;
+  std::vector<std::byte> error(largest_error);
+  // No limit of time: it may load what takes minutes. A function that ends the process is seen.
+  const bool answered =
+      send_message(socket_.get(), &message, sizeof message, {}) &&
+      readable(socket_.get(), -1, handle_.get()) &&
+      receive_message(socket_.get(), &report, sizeof report, MSG_DONTWAIT).size ==
+          static_cast<long>(sizeof report);
+  if (!answered) {
+    throw BrokenExecutor(
+        "ProcessPoolOptions::init ended the process that it ran in, or closed its files");
+  }
+  if (report.code == 1) return;
+  if (report.code > 1) {
+    throw ProcessPoolUnavailable(fmt::format(
+        "ProcessPoolOptions::init started a thread ({} are there now), and a process with threads cannot be "
+        "forked safely; start it in ProcessPoolOptions::initializer, which runs in each worker",
+        report.code));
+  }
+  const long size = receive_message(socket_.get(), error.data(), error.size()).size;
+  error.resize(static_cast<std::size_t>(std::max(size, 0L)));
+  std::rethrow_exception(decode_exception(error, pid_, "ProcessPoolOptions::init"));
+}
+
+// What is not flushed would be written by the child too.
+void Zygote::fork(FileDescriptor theirs) {
+  flush_output();
+  pid_ = ::fork();
+  if (pid_ == 0) become_zygote(theirs.get());
+  if (pid_ < 0) throw last_error("forking the program for worker processes");
+}
+
+void Zygote::execute(FileDescriptor theirs) {
   // dup2 of a descriptor to itself would leave it close-on-exec.
-  if (theirs.get() == socket_number) theirs = FileDescriptor(::dup(theirs.get()));
+  if (theirs.get() == first_descriptor) theirs = FileDescriptor(::dup(theirs.get()));
   const SpawnSettings settings(theirs.get());
-  const std::string image = own_image();
-  std::string mark = std::string(zygote_variable) + "=" + std::to_string(socket_number);
+  const std::string image = program_image();
+  std::string mark = std::string(zygote_variable) + "=" + std::to_string(first_descriptor);
   std::vector<char*> environment;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     environment.push_back(*entry);
@@ -220,11 +273,20 @@ Zygote::Zygote(int spin_count_memory) : forks_(fork_generation.load(std::memory_
     throw std::system_error(error, std::system_category(),
                             fmt::format("starting {} again for worker processes", image));
   }
+}
+
+Zygote::Zygote(Origin origin, int spin_count_memory)
+    : forks_(fork_generation.load(std::memory_order_relaxed)) {
+  auto [ours, theirs] = socket_pair();
+  if (origin == Origin::forked) {
+    fork(std::move(theirs));
+  } else {
+    execute(std::move(theirs));
+  }
   handle_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   socket_ = std::move(ours);
-  theirs = FileDescriptor();
   ZygoteReport hello;
-  const ZygoteMessage greeting{ZygoteRequest::hello, 0};
+  const ZygoteMessage greeting{ZygoteRequest::hello, 0, 0, {}};
   const int passed[] = {spin_count_memory};
   send_message(socket_.get(), &greeting, sizeof greeting, passed);
   // The handle too: a child that another thread forks meanwhile may hold the socket's other end.
@@ -236,6 +298,7 @@ Zygote::Zygote(int spin_count_memory) : forks_(fork_generation.load(std::memory_
   std::string problem;
   if (answered) {
     problem = problem_with(hello);
+    threads_ = hello.code;
     if (problem.empty()) return;
   }
   const bool lives = !in_time || answered || !readable(handle_.get(), end_milliseconds);
@@ -289,7 +352,7 @@ std::optional<int> Zygote::end() noexcept {
 
 FileDescriptor Zygote::connect() {
   auto [ours, theirs] = socket_pair();
-  const ZygoteMessage message{ZygoteRequest::connect, 0};
+  const ZygoteMessage message{ZygoteRequest::connect, 0, 0, {}};
   const int passed[] = {theirs.get()};
   if (!send_message(socket_.get(), &message, sizeof message, passed)) {
     throw last_error("asking the zygote");
@@ -298,7 +361,7 @@ FileDescriptor Zygote::connect() {
 }
 
 void Zygote::disconnect(FileDescriptor connection) noexcept {
-  const ZygoteMessage message{ZygoteRequest::end, 0};
+  const ZygoteMessage message{ZygoteRequest::end, 0, 0, {}};
   // Fails only if the zygote is gone.
   if (connection) send_message(connection.get(), &message, sizeof message, {});
 }

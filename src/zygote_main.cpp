@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "zygote_main.hpp"
 
+#include "executed_worker.hpp"
 #include "spin.hpp"
 #include "worker_process.hpp"
+#include "worker_region.hpp"
+#include "zygote.hpp"
 #include "zygote_protocol.hpp"
 
 #include <siding/detail/code_identity.hpp>
+#include <siding/detail/remote_exception.hpp>
 #include <siding/detail/sanitizers.hpp>
+#include <siding/detail/scheduler.hpp>
+#include <siding/error.hpp>
+
+#include <fmt/format.h>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -20,16 +28,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <string_view>
 #include <dirent.h>
 #include <utility>
 #include <vector>
 
-// The inside of a zygote: everything here runs in the re-executed copy, on its only thread, and
+// The inside of a zygote: everything here runs in the copy of the program, on its only thread, and
 // ends with _exit, so that no destructor of the program's static objects runs in it.
 
 namespace siding::detail {
@@ -51,16 +63,9 @@ int count_threads() noexcept {
   return count;
 }
 
-// Never unmapped: the workers use it too.
-void share_spin_count(int memory) noexcept {
-  void* page = ::mmap(nullptr, sizeof(std::atomic<std::uint32_t>), PROT_READ | PROT_WRITE,
-                      MAP_SHARED, memory, 0);
-  if (page != MAP_FAILED) SpinCount::share(*static_cast<std::atomic<std::uint32_t>*>(page));
-}
-
 class ZygoteProcess {
  public:
-  explicit ZygoteProcess(int socket) : main_(socket) {}
+  ZygoteProcess(int socket, bool is_fork) : main_(socket), is_fork_(is_fork) {}
 
   [[noreturn]] void serve();
 
@@ -69,18 +74,23 @@ class ZygoteProcess {
     pid_t pid;
     std::uint32_t token;
     int pool;  // the socket that asked for it
+    bool group;  // its process group ends with it
   };
 
   void answer_hello();
   void serve_main();
   bool serve_pool(int pool);
   void spawn(int pool, const ZygoteMessage& message, Received& received);
-  [[noreturn]] void become_worker(Received& received);
+  [[noreturn]] void become_worker(Received& received, std::uint32_t flags);
+  void call(const ZygoteMessage& message);
   void reap();
+  static void kill(const Worker& worker) noexcept;
   void leave_pool(int pool);
   [[noreturn]] void end() noexcept;
 
   const int main_;
+  const bool is_fork_;
+  int spin_count_ = -1;
   const pid_t self_ = ::getpid();
   int program_ = -1;  // a pidfd
   int children_ = -1;  // a signalfd
@@ -104,6 +114,9 @@ void ZygoteProcess::serve_main() {
   if (message.request == ZygoteRequest::end) end();
   if (message.request == ZygoteRequest::hello && received.count == 1) {
     share_spin_count(received.descriptors[0].get());
+    spin_count_ = received.descriptors[0].release();
+  } else if (message.request == ZygoteRequest::call) {
+    call(message);
   } else if (message.request == ZygoteRequest::connect && received.count == 1) {
     pools_.push_back(received.descriptors[0].release());
   }
@@ -114,15 +127,49 @@ bool ZygoteProcess::serve_pool(int pool) {
   Received received = receive_message(pool, &message, sizeof message);
   if (received.size != static_cast<long>(sizeof message)) return false;
   if (message.request == ZygoteRequest::end) return false;
-  if (message.request == ZygoteRequest::spawn && received.count >= 2) {
+  if (message.request == ZygoteRequest::spawn && received.count >= 3) {
     spawn(pool, message, received);
   }
   return true;
 }
 
+void ZygoteProcess::call(const ZygoteMessage& message) {
+  ZygoteReport report;
+  report.answer = ZygoteAnswer::called;
+  std::vector<std::byte> error;
+  try {
+    const auto function = reinterpret_cast<void (*)()>(const_cast<void*>(code_at(message.code)));
+    function();
+    std::fflush(nullptr);  // once, and not by each worker
+    report.code = count_threads();
+  } catch (...) {
+    report.code = -1;
+    error = encode_exception(std::current_exception());
+    if (error.size() > largest_error) {
+      error = encode_exception(std::make_exception_ptr(
+          BrokenExecutor("ProcessPoolOptions::init threw an error that is too large to be told")));
+    }
+  }
+  send_message(main_, &report, sizeof report, {});
+  if (!error.empty()) send_message(main_, error.data(), error.size(), {});
+}
+
 void ZygoteProcess::spawn(int pool, const ZygoteMessage& message, Received& received) {
+  const bool isolated = (message.flags & spawn_isolated) != 0;
+  WorkerExecution execution;
+  if (isolated) execution = prepare_execution(received, message.flags);
   const pid_t pid = ::fork();
-  if (pid == 0) become_worker(received);
+  if (pid == 0) {
+    // Ends with the zygote, which ends with the program. The zygote may have ended already.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != self_) ::_exit(ok);
+    if ((message.flags & spawn_group) != 0) ::setpgid(0, 0);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (isolated) execute_worker(execution, received, spin_count_);
+    become_worker(received, message.flags);
+  }
   ZygoteReport report;
   report.answer = ZygoteAnswer::started;
   report.token = message.token;
@@ -132,31 +179,28 @@ void ZygoteProcess::spawn(int pool, const ZygoteMessage& message, Received& rece
     send_message(pool, &report, sizeof report, {});
     return;
   }
-  workers_.push_back({pid, message.token, pool});
+  workers_.push_back({pid, message.token, pool, (message.flags & spawn_group) != 0});
   const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   const int passed[] = {handle.get()};
   send_message(pool, &report, sizeof report,
                std::span<const int>(passed, handle ? std::size_t{1} : std::size_t{0}));
 }
 
-void ZygoteProcess::become_worker(Received& received) {
-  // Ends with the zygote, which ends with the program. The zygote may have ended already.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != self_) ::_exit(ok);
+void ZygoteProcess::become_worker(Received& received, std::uint32_t flags) {
   SpinCount::forked();
   for (const int socket : pools_) ::close(socket);
   ::close(main_);
   ::close(program_);
   ::close(children_);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::vector<FileDescriptor> events;
-  for (std::size_t i = 2; i < received.count; ++i) {
-    events.push_back(std::move(received.descriptors[i]));
-  }
-  run_worker(std::move(received.descriptors[0]), std::move(received.descriptors[1]),
-             std::move(events));
+  ::close(spin_count_);
+  std::vector<FileDescriptor> given;
+  for (std::size_t i = 0; i < received.count; ++i) given.push_back(std::move(received.descriptors[i]));
+  run_worker(WorkerDescriptors(std::move(given), (flags & spawn_output) != 0));
+}
+
+void ZygoteProcess::kill(const Worker& worker) noexcept {
+  ::kill(worker.pid, SIGKILL);
+  if (worker.group) ::kill(-worker.pid, SIGKILL);
 }
 
 void ZygoteProcess::reap() {
@@ -164,24 +208,25 @@ void ZygoteProcess::reap() {
   while (::read(children_, &ignored, sizeof ignored) > 0) {
   }
   for (;;) {
+    siginfo_t dead{};
+    if (::waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) != 0 || dead.si_pid == 0) return;
+    const auto found = std::find_if(workers_.begin(), workers_.end(),
+                                    [&dead](const Worker& worker) { return worker.pid == dead.si_pid; });
+    // Before its number, and with it that of its group, may be given to another.
+    if (found != workers_.end() && found->group) ::kill(-found->pid, SIGKILL);
     int status = 0;
     rusage usage{};
-    const pid_t pid = ::wait4(-1, &status, WNOHANG, &usage);
-    if (pid <= 0) return;
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      if (workers_[i].pid != pid) continue;
-      ZygoteReport report;
-      report.answer = ZygoteAnswer::exited;
-      report.token = workers_[i].token;
-      report.pid = pid;
-      report.code = status;
-      report.max_rss_kib = usage.ru_maxrss;
-      report.user_microseconds = usage.ru_utime.tv_sec * 1'000'000 + usage.ru_utime.tv_usec;
-      report.system_microseconds = usage.ru_stime.tv_sec * 1'000'000 + usage.ru_stime.tv_usec;
-      if (workers_[i].pool >= 0) send_message(workers_[i].pool, &report, sizeof report, {});
-      workers_.erase(workers_.begin() + static_cast<std::ptrdiff_t>(i));
-      break;
-    }
+    if (::wait4(dead.si_pid, &status, 0, &usage) < 0 || found == workers_.end()) continue;
+    ZygoteReport report;
+    report.answer = ZygoteAnswer::exited;
+    report.token = found->token;
+    report.pid = found->pid;
+    report.code = status;
+    report.max_rss_kib = usage.ru_maxrss;
+    report.user_microseconds = usage.ru_utime.tv_sec * 1'000'000 + usage.ru_utime.tv_usec;
+    report.system_microseconds = usage.ru_stime.tv_sec * 1'000'000 + usage.ru_stime.tv_usec;
+    if (found->pool >= 0) send_message(found->pool, &report, sizeof report, {});
+    workers_.erase(found);
   }
 }
 
@@ -189,7 +234,7 @@ void ZygoteProcess::reap() {
 void ZygoteProcess::leave_pool(int pool) {
   for (Worker& worker : workers_) {
     if (worker.pool != pool) continue;
-    ::kill(worker.pid, SIGKILL);
+    kill(worker);
     worker.pool = -1;
   }
   ::close(pool);
@@ -197,7 +242,7 @@ void ZygoteProcess::leave_pool(int pool) {
 }
 
 void ZygoteProcess::end() noexcept {
-  for (const Worker& worker : workers_) ::kill(worker.pid, SIGKILL);
+  for (const Worker& worker : workers_) kill(worker);
   while (::wait4(-1, nullptr, 0, nullptr) > 0 || errno == EINTR) {
   }
   ::_exit(ok);
@@ -210,8 +255,9 @@ void ZygoteProcess::serve() {
   ::signal(SIGQUIT, SIG_IGN);
   const int nowhere = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nowhere >= 0) ::dup2(nowhere, STDIN_FILENO);
-  // What the constructors of static objects wrote is written once, and not by each worker.
-  std::fflush(nullptr);
+  // What the constructors of static objects wrote is written once, and not by each worker. What a
+  // program had in its buffers is the program's.
+  if (!is_fork_) std::fflush(nullptr);
   sigset_t child;
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);
@@ -251,9 +297,13 @@ bool zygote_wanted() noexcept {
   if (::getauxval(AT_SECURE) != 0) return false;
   const char* value = std::getenv(zygote_variable);
   if (value == nullptr) return false;
-  int socket = -1;
-  const auto [end, error] = std::from_chars(value, value + std::strlen(value), socket);
-  const bool valid = error == std::errc() && *end == '\0' && is_zygote_socket(socket);
+  const std::string_view text(value);
+  int socket = first_descriptor;
+  bool valid = executed_worker_wanted(text);
+  if (!valid) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), socket);
+    valid = error == std::errc() && end == text.data() + text.size() && is_zygote_socket(socket);
+  }
   ::unsetenv(zygote_variable);  // not for the programs that workers start
   if (!valid) return false;
   ::fcntl(socket, F_SETFD, FD_CLOEXEC);
@@ -262,7 +312,23 @@ bool zygote_wanted() noexcept {
 }
 
 void serve_zygote() noexcept {
-  ZygoteProcess zygote(zygote_socket);
+  serve_executed_worker();  // if it is one
+  ZygoteProcess zygote(zygote_socket, false);
+  zygote.serve();
+}
+
+void become_zygote(int socket) noexcept {
+  // The forking thread was perhaps a loop's; here is none.
+  current_scheduler = nullptr;
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (socket != first_descriptor) ::dup2(socket, first_descriptor);
+  ::fcntl(first_descriptor, F_SETFD, FD_CLOEXEC);
+  ::syscall(SYS_close_range, first_descriptor + 1, ~0U, 0);
+  zygote_socket = first_descriptor;
+  ZygoteProcess zygote(zygote_socket, true);
   zygote.serve();
 }
 

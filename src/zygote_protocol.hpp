@@ -10,6 +10,8 @@
 
 #include "file_descriptor.hpp"
 
+#include <siding/detail/code_identity.hpp>
+
 // What the program and its zygote say to each other. The zygote is a copy of the program that was
 // executed anew and stopped before main(): it has one thread, forks workers, and collects their
 // exit statuses. Each pool talks to it over a socket of its own (SEQPACKET: a message comes whole);
@@ -19,24 +21,37 @@
 namespace siding::detail {
 
 /// Named in the environment of a zygote: the number of its socket.
+/// Of a worker that is executed on its own: "worker", the zygote's process, how many descriptors it was
+/// given, from first_descriptor on, and 1 if some are for its output.
 inline constexpr char zygote_variable[] = "SIDING_ZYGOTE";
+/// Where a copy of the program that was executed finds what it was given.
+inline constexpr int first_descriptor = 3;
 
 enum class ZygoteRequest : std::uint32_t {
   hello,    // brings the memory in which spinning workers are counted; on the process-wide socket
   connect,  // brings the zygote's end of a pool's socket; on the process-wide socket
-  spawn,    // brings region, control socket and eventfds; on a pool's socket
+  spawn,    // brings what a worker is given (WorkerDescriptors); on a pool's socket
+  call,     // brings in `code` a function to be called in the zygote; on the process-wide socket
   end,      // of the socket on which it is said
 };
 
 struct ZygoteMessage {
   ZygoteRequest request = ZygoteRequest::hello;
   std::uint32_t token = 0;  // names the worker in the answer
+  std::uint32_t flags = 0;
+  CodeId code{};
 };
+
+// Flags of a spawn.
+inline constexpr std::uint32_t spawn_isolated = 1;  // execute the program anew
+inline constexpr std::uint32_t spawn_group = 2;     // in a process group of its own, which ends with it
+inline constexpr std::uint32_t spawn_output = 4;    // pipes for its output are among the descriptors
 
 enum class ZygoteAnswer : std::uint32_t {
   hello,    // `code` is the number of threads, `build` the image
   started,  // brings a pidfd, unless `code` is the errno of a fork that failed
   exited,   // `code` is the wait status
+  called,   // `code` is the number of threads; -1: it threw, and a message with the error follows
 };
 
 struct ZygoteReport {
@@ -56,6 +71,8 @@ struct ControlMessage {
 };
 
 inline constexpr std::size_t max_passed = 32;
+/// Of an error that a function threw in the zygote.
+inline constexpr std::size_t largest_error = 16384;
 
 /// Sends a message with descriptors. False with errno.
 bool send_message(int socket, const void* message, std::size_t size,

@@ -27,6 +27,18 @@ struct CallOptions {
   /// in their order. It hastens no call that runs, and none that a ProcessPool has sent to a busy worker
   /// already: one, or up to 31 where calls are short. Calls of low priority may wait for ever.
   int priority = 0;
+  // On a ProcessPool only; elsewhere a call that asks for one of these is refused with
+  // std::invalid_argument, because no function can be ended from outside in its own process.
+  /// How long the function may run. Past it, one that takes a `std::stop_token` is asked to stop, and has
+  /// `ProcessPoolOptions::cancel_grace` to return; then its worker is ended. The call fails with
+  /// TimeoutError, whatever the function returned meanwhile. The time in the queue does not count.
+  Limit run_limit{};
+  /// How long the call may wait for a worker. Past it the call fails with TimeoutError, and is never made.
+  Limit queue_limit{};
+  /// How often the call is made again if the worker dies of it. Only for functions that may run twice;
+  /// ends early at `ProcessPoolOptions::poison_limit`. It is not made again after a limit or a
+  /// cancellation.
+  unsigned retries = 0;
 };
 
 /// Settings of `Executor::map`.

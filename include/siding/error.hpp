@@ -5,10 +5,14 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Every exception type of the library except `Cancelled` (cancellation.hpp) and
 // `IoUringUnavailable` (io_uring_unavailable.hpp). Each has its virtual destructor in the library,
@@ -38,29 +42,60 @@ class SIDING_EXPORT BrokenExecutor : public std::runtime_error {
   ~BrokenExecutor() override;
 };
 
+/// What a process has used in its life.
+struct ResourceUsage {
+  std::uint64_t max_rss = 0;                ///< bytes of memory at most, as the system counts them
+  std::chrono::microseconds user_time{};    ///< of a CPU, in the program
+  std::chrono::microseconds system_time{};  ///< of a CPU, in the system
+};
+
+class WorkerCrashed;
+
+/// How a worker process died.
+struct CrashDetails {
+  pid_t pid = -1;
+  int signal = 0;           ///< that killed it, or 0
+  int exit_status = 0;      ///< what it gave to exit(), if no signal killed it
+  std::string call{};       ///< the name of the call that it ran, or the function's type; may be empty
+  unsigned attempt = 1;     ///< 1 for the first; more only with CallOptions::retries
+  std::optional<std::uintptr_t> fault_address{};  ///< what it could not access, where the signal tells
+  std::string message{};    ///< what the C or C++ library said of its end; empty: nothing
+  std::string backtrace{};  ///< one line for each frame, the innermost first; empty where not to be had
+  std::string last_output{};  ///< its last lines on standard error, where Output::relay is set
+  ResourceUsage usage{};
+  std::vector<WorkerCrashed> earlier{};  ///< the attempts before
+};
+
 /// The process that ran a call has died.
 class SIDING_EXPORT WorkerCrashed : public BrokenExecutor {
  public:
-  /// Parameters: what `what()`, `pid()`, `signal()`, `exit_status()` and `call()` give.
-  WorkerCrashed(const std::string& text, pid_t pid, int signal, int exit_status,
-                std::string_view call);
+  /// `text` is what what() says.
+  WorkerCrashed(const std::string& text, CrashDetails details);
   WorkerCrashed(const WorkerCrashed&) noexcept = default;
   WorkerCrashed& operator=(const WorkerCrashed&) noexcept = default;
   ~WorkerCrashed() override;
 
-  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-  /// The signal that killed it, or 0.
-  [[nodiscard]] int signal() const noexcept { return signal_; }
-  /// What it gave to exit(), if no signal killed it.
-  [[nodiscard]] int exit_status() const noexcept { return exit_status_; }
-  /// The name of the call that it ran, or the function's type; empty if it ran none.
-  [[nodiscard]] const std::string& call() const noexcept { return *call_; }
+  [[nodiscard]] pid_t pid() const noexcept { return details_->pid; }
+  [[nodiscard]] int signal() const noexcept { return details_->signal; }
+  [[nodiscard]] int exit_status() const noexcept { return details_->exit_status; }
+  [[nodiscard]] const std::string& call() const noexcept { return details_->call; }
+  /// All that is known.
+  [[nodiscard]] const CrashDetails& details() const noexcept { return *details_; }
+  /// All of it as lines for people, that of earlier attempts too.
+  [[nodiscard]] std::string report() const;
 
  private:
-  pid_t pid_;
-  int signal_;
-  int exit_status_;
-  std::shared_ptr<const std::string> call_;  // shared, because copying an exception must not throw
+  std::shared_ptr<const CrashDetails> details_;  // shared: copying an exception must not throw
+};
+
+/// A call with `CallOptions::retries` has killed as many workers as
+/// `ProcessPoolOptions::poison_limit` allows.
+class SIDING_EXPORT PoisonCall : public WorkerCrashed {
+ public:
+  using WorkerCrashed::WorkerCrashed;
+  PoisonCall(const PoisonCall&) noexcept = default;
+  PoisonCall& operator=(const PoisonCall&) noexcept = default;
+  ~PoisonCall() override;
 };
 
 /// This program cannot have worker processes; the text says what to do.

@@ -119,6 +119,10 @@ class SIDING_EXPORT Executor {
   /// As `shutdown`. Idempotent. The destructor of a derived class has to call it.
   virtual bool stop(const ShutdownOptions& options) = 0;
 
+  /// Whether it can end calls that run: then it goes by `run_limit`, `queue_limit` and `retries` of
+  /// CallOptions. By default not, and calls that ask for one of them are refused. Any thread.
+  [[nodiscard]] virtual bool can_end_calls() const noexcept;
+
   // For both.
 
   /// Names the calls that are running: each by the name that it was given, or else by the type of its

@@ -9,6 +9,7 @@
 #include <siding/export.hpp>
 #include <siding/take.hpp>
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -52,6 +53,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
         executor_(executor.get()),
         limiter_(options.limiter),
         priority_(options.priority),
+        limits_(detail::limits_of(options)),
         on_cancel_(options.on_cancel) {}
   template <class... Parts>
   OffloadOp(detail::DefaultPool pool, const CallOptions& options, std::in_place_t, Parts&&... parts)
@@ -63,7 +65,8 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   /// A second await throws InvalidStateError.
   detail::OffloadAwaiter<Call> operator co_await() & {
     if (std::exchange(used_, true)) detail::throw_offloaded_twice();
-    return detail::OffloadAwaiter<Call>({executor_, limiter_, name_, priority_, pool_}, call_, on_cancel_);
+    return detail::OffloadAwaiter<Call>(
+        {executor_, limiter_, name_, priority_, std::move(limits_), pool_}, call_, on_cancel_);
   }
   template <class Self = Call>
   detail::OffloadAwaiter<Call> operator co_await() && {
@@ -77,6 +80,7 @@ class [[nodiscard("nothing happens until this is awaited")]] OffloadOp {
   Executor* executor_;
   Limiter* limiter_;
   int priority_;
+  std::unique_ptr<detail::CallLimits> limits_;
   OnCancel on_cancel_;
   detail::DefaultPool pool_ = detail::DefaultPool::threads;
   detail::Spent used_;

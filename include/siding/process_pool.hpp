@@ -4,14 +4,14 @@
 #include <siding/detail/portable_call.hpp>
 #include <siding/executor.hpp>
 #include <siding/export.hpp>
+#include <siding/process_pool_options.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <ranges>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace siding {
 
@@ -19,35 +19,24 @@ namespace detail {
 class PoolCore;
 }
 
-/// How a process pool is made.
-struct ProcessPoolOptions {
-  /// At most so many workers, 1 to 4096; by default the usable CPUs, of which affinity and a quota of the
-  /// control group take away.
-  std::optional<std::size_t> max_workers{};
-  /// Shown in reports, and as the workers' name in the system (cut to 15 characters).
-  std::string name = "siding-worker";
-  /// Runs once in each worker before its first call. If it throws, the pool is broken: all its
-  /// pending and later work fails with BrokenExecutor, which holds the error nested.
-  void (*initializer)() = nullptr;
-  /// How long a cancelled call whose function takes a `std::stop_token` may go on before its worker
-  /// is killed. A function that takes none is not given any time.
-  std::chrono::nanoseconds cancel_grace = std::chrono::milliseconds(200);
-  /// How long a worker that becomes idle looks for the next call before it sleeps; zero: not at all.
-  std::chrono::nanoseconds spin = std::chrono::microseconds(20);
-};
-
 /// Processes that run calls which burn CPU, or may crash.
 ///
 /// A call that crashes its worker fails with WorkerCrashed; all others go on: those that had not
 /// started are moved to other workers, and the worker is replaced.
 ///
 /// Workers are copies of this program that stopped before main(): static objects exist there, what
-/// main() did has not happened. The function, its arguments and its result are copied, so they must
+/// main() did has not happened; StartMethod offers others. The function, its arguments and its result are copied, so they must
 /// be Portable: free functions, lambdas without captures, values. What cannot cross is refused at
 /// compile time, or with NotPortable where the pool is known as an Executor only.
 ///
 /// A process is made when a call finds none idle and there are fewer than `max_workers`. A call that
 /// was submitted starts at once if a worker is idle or can be made, whatever the running calls do.
+///
+/// Calls may have limits of time, and may be made again when a worker dies of them: see CallOptions.
+/// Workers may be replaced and let go, confined, and asked for what they print: see ProcessPoolOptions.
+///
+/// Where the queue is bounded and full, it is as with ThreadPool: `submit` waits for room on a plain thread,
+/// a call that a task awaits is queued all the same, and what would have to wait on a loop's thread throws.
 ///
 /// It needs no loop: plain threads submit and `get()`, and several loops may share one pool.
 ///
@@ -60,8 +49,8 @@ struct ProcessPoolOptions {
 ///   gone, no child process is left. A program that is killed takes its workers with it.
 class SIDING_EXPORT ProcessPool final : public Executor {
  public:
-  /// Throws: std::invalid_argument if `max_workers` is 0 or above 4096; ProcessPoolUnavailable if
-  ///   the program lacks the hook. Starts no process.
+  /// Throws: std::invalid_argument if an option has no meaning; ProcessPoolUnavailable if the program lacks
+  ///   the hook; std::system_error if the fork of StartMethod::snapshot fails. Starts no process but that.
   explicit ProcessPool(ProcessPoolOptions options = {});
   ~ProcessPool() override;
 
@@ -91,12 +80,32 @@ class SIDING_EXPORT ProcessPool final : public Executor {
 
   /// Throws: NotPortable; ShutdownError; BrokenExecutor; ProcessPoolUnavailable in a worker, in a
   ///   child of fork(), or once the program could not be started again; std::system_error if the
-  ///   pool's own thread cannot be started.
+  ///   pool's own thread cannot be started; QueueFull and WouldBlockLoop where the queue is bounded.
   void enqueue(Job job) override;
   Job withdraw(Job::Id job) noexcept override;
   /// Throws: InvalidStateError in a done-callback that the pool itself runs, unless `wait` is false.
   bool stop(const ShutdownOptions& options) override;
   std::vector<std::string> running_calls() const override;
+  bool can_end_calls() const noexcept override;
+
+  /// Takes no more work, lets what was taken over end, and ends the workers; as `shutdown`, but without
+  /// blocking: `co_await pool.close()`.
+  ///
+  /// Parameters:
+  ///   options  `cancel_pending` cancels what no worker has begun. `timeout`: past it the future fails with
+  ///            TimeoutError, which names the calls that still run; the pool goes on ending.
+  /// Returns: a future that is done when no worker is left.
+  /// Thread safety: any thread, any number of times.
+  /// Cancellation: cancelling the await changes nothing for the pool.
+  Future<void> close(ShutdownOptions options = {});
+  /// Ends all workers at once by SIGKILL. What was unfinished ends as cancelled, and no more work is taken;
+  /// a call whose result has come back keeps it. Does not wait: `shutdown` or `close` do. Any thread.
+  void kill() noexcept;
+
+  /// Whether it works: not shut down, not broken, and the last worker that was made could be made. Any thread.
+  [[nodiscard]] bool healthy() const noexcept;
+  /// All of it at one moment. Any thread.
+  [[nodiscard]] ProcessPoolStatistics statistics() const noexcept;
 
   std::size_t max_workers() const noexcept;
   /// Processes that exist now, or are being made.

@@ -29,6 +29,7 @@
 #include <siding/offload.hpp>
 #include <siding/outcome.hpp>
 #include <siding/process_pool.hpp>
+#include <siding/process_pool_options.hpp>
 #include <siding/promise.hpp>
 #include <siding/queue.hpp>
 #include <siding/race.hpp>
@@ -51,5 +52,6 @@
 #include <siding/version.hpp>
 #include <siding/wait.hpp>
 #include <siding/wait_for.hpp>
+#include <siding/when_full.hpp>
 #include <siding/wire.hpp>
 #include <siding/with_cleanup.hpp>

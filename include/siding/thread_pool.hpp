@@ -3,6 +3,7 @@
 
 #include <siding/executor.hpp>
 #include <siding/export.hpp>
+#include <siding/when_full.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -15,12 +16,6 @@
 #include <vector>
 
 namespace siding {
-
-/// What a pool does with a call that its bounded queue has no room for.
-enum class WhenFull : unsigned char {
-  block,  ///< has `submit` wait for room; a task that awaits its call waits anyway
-  fail,   ///< throws QueueFull
-};
 
 /// What a thread pool does now, and did since it was made.
 struct ThreadPoolStatistics {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/call_limits.hpp>
 #include <siding/detail/node.hpp>
 #include <siding/detail/variables.hpp>
 #include <siding/export.hpp>
@@ -8,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string_view>
 
 namespace siding {
@@ -101,6 +103,7 @@ struct SIDING_EXPORT JobNode : Node {
   RemoteExecutor* remote = nullptr;  // set before phase away
   std::uint32_t place = 0;           // the executor's own
   int priority = 0;                  // set before it is submitted
+  std::unique_ptr<CallLimits> limits;  // null for most; set before it is submitted
   bool unwanted = false;  // the executor's own: interrupted while it was in no process
   bool awaited = false;   // a task is suspended until it is settled
 

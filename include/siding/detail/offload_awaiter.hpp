@@ -34,6 +34,7 @@ struct OffloadTarget {
   Limiter* limiter;    // null: none
   std::string_view name;
   int priority;
+  std::unique_ptr<CallLimits> limits;
   DefaultPool pool;
 };
 
@@ -68,12 +69,13 @@ class SIDING_EXPORT OffloadAwaiterBase : public JobNode, public Suspension {
   Inbox* awaited_by() const noexcept override { return home_; }
 
  protected:
-  explicit OffloadAwaiterBase(const OffloadTarget& target) noexcept
+  explicit OffloadAwaiterBase(OffloadTarget&& target) noexcept
       : executor_(target.executor),
         limiter_(target.limiter),
         name_(target.name),
         pool_(target.pool) {
     priority = target.priority;
+    limits = std::move(target.limits);
     awaited = true;
   }
   ~OffloadAwaiterBase() = default;
@@ -132,8 +134,8 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   using T = typename Call::result_type;
 
  public:
-  OffloadAwaiter(const OffloadTarget& target, Call& call, OnCancel on_cancel) noexcept
-      : OffloadAwaiterBase(target), call_(call), on_cancel_(on_cancel) {}
+  OffloadAwaiter(OffloadTarget&& target, Call& call, OnCancel on_cancel) noexcept
+      : OffloadAwaiterBase(std::move(target)), call_(call), on_cancel_(on_cancel) {}
   ~OffloadAwaiter() {
     await_release();
     if (!finished() && result_.has_error()) report(result_.error());
@@ -196,9 +198,11 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
   // the state of a future, which is awaited in their place.
   struct Abandonable {
     Abandonable(Executor& executor, std::shared_ptr<Inbox> home, std::string_view name,
-                int priority, LimiterPermit permit, Call& call)
+                int priority, std::unique_ptr<CallLimits> limits, LimiterPermit permit,
+                Call& call)
         : future(submit_bound<Call>(executor, FutureState::Origin::loop_call, std::move(home), name,
-                                    priority, true, std::move(permit), std::move(call))),
+                                    priority, std::move(limits), true, std::move(permit),
+                                    std::move(call))),
           awaiter(std::move(future).operator co_await()) {}
     Future<T> future;
     FutureTaker<T> awaiter;
@@ -211,7 +215,7 @@ class OffloadAwaiter final : public OffloadAwaiterBase {
     }
     abandonable_ =
         std::make_unique<Abandonable>(executor(), home(), call_name(), this->priority,
-                                      take_permit(), call_);
+                                      std::move(this->limits), take_permit(), call_);
     return abandonable_->awaiter.suspend_in(*context_, handle_);
   }
   void request_stop() noexcept override { stop_.request_stop(); }

@@ -27,13 +27,15 @@ SIDING_EXPORT void enqueue_node(Executor& executor, JobNode& node);
 template <class Call, class... Parts>
 Future<typename Call::result_type> submit_bound(Executor& executor, FutureState::Origin origin,
                                                 std::shared_ptr<Inbox> home, std::string_view name,
-                                                int priority, bool awaited, LimiterPermit permit,
+                                                int priority, std::unique_ptr<CallLimits> limits,
+                                                bool awaited, LimiterPermit permit,
                                                 Parts&&... parts) {
   using T = typename Call::result_type;
   auto* state = new CallState<T, Call>(origin, std::move(home), std::forward<Parts>(parts)...);
   Future<T> future = FutureAccess::adopt<T>(state);
   state->awaited = awaited;
   state->priority = priority;
+  state->limits = std::move(limits);
   try {
     if (!name.empty() || permit) state->describe(name, std::move(permit));
     enqueue_node(executor, *state);
@@ -50,8 +52,8 @@ Future<call_result_t<F, Args...>> submit_call(Executor& executor, FutureState::O
                                               std::shared_ptr<Inbox> home,
                                               const CallOptions& options, F&& fn, Args&&... args) {
   if (options.limiter != nullptr) [[unlikely]] throw_limited_future();
-  return submit_bound<Call>(executor, origin, std::move(home), options.name, options.priority, false,
-                            {}, std::in_place, Kept<F>::pass(fn), Kept<Args>::pass(args)...);
+  return submit_bound<Call>(executor, origin, std::move(home), options.name, options.priority,
+                            limits_of(options), false, {}, std::in_place, Kept<F>::pass(fn), Kept<Args>::pass(args)...);
 }
 
 }  // namespace siding::detail
