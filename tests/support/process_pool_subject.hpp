@@ -3,8 +3,12 @@
 
 #include <siding/process_pool.hpp>
 
+#include <doctest/doctest.h>
+
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "executor_subject.hpp"
@@ -12,11 +16,22 @@
 
 namespace siding_test {
 
+/// The start method that the environment variable SIDING_TEST_START names, so that the same tests run
+/// for each of them; `clean` if it is not set.
+inline siding::StartMethod start_method() {
+  const char* name = std::getenv("SIDING_TEST_START");
+  if (name == nullptr || std::string_view(name) == "clean") return siding::StartMethod::clean;
+  if (std::string_view(name) == "snapshot") return siding::StartMethod::snapshot;
+  REQUIRE(std::string_view(name) == "isolated");
+  return siding::StartMethod::isolated;
+}
+inline bool is_clean() { return start_method() == siding::StartMethod::clean; }
+
 /// A process pool under test. Nothing of it is left when it ends.
 class PoolSubject : KeptForGood {
  public:
   explicit PoolSubject(siding::ProcessPoolOptions options)
-      : pool_(std::make_unique<siding::ProcessPool>(std::move(options))) {}
+      : pool_(std::make_unique<siding::ProcessPool>(with_start_method(std::move(options)))) {}
   explicit PoolSubject(std::size_t workers)
       : PoolSubject(siding::ProcessPoolOptions{.max_workers = workers}) {}
   siding::ProcessPool* operator->() const { return pool_.get(); }
@@ -24,6 +39,11 @@ class PoolSubject : KeptForGood {
   void reset() { pool_.reset(); }
 
  private:
+  static siding::ProcessPoolOptions with_start_method(siding::ProcessPoolOptions options) {
+    if (options.start == siding::StartMethod::clean) options.start = start_method();
+    return options;
+  }
+
   LeakGuard guard_;
   std::unique_ptr<siding::ProcessPool> pool_;
 };
