@@ -37,6 +37,7 @@
 #include <siding/run_coroutine_threadsafe.hpp>
 #include <siding/run_in_executor.hpp>
 #include <siding/runner.hpp>
+#include <siding/sandbox.hpp>
 #include <siding/shield.hpp>
 #include <siding/semaphore.hpp>
 #include <siding/sleep.hpp>
