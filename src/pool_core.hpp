@@ -248,6 +248,7 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void note_madness(PoolWorker& worker) noexcept;
   void wake_manager() noexcept;
   void take_event(std::uint32_t channel) noexcept;
+  void wake_loops_again() noexcept;
   bool is_manager() const noexcept;
 
   // pool_starts.cpp: how workers are made

@@ -63,6 +63,9 @@ namespace {
 // Chosen: a canceller holds a call for some microseconds.
 constexpr std::chrono::milliseconds pin_retry{1};
 
+// Chosen: how long a worker in a sandbox can keep the results of others from a loop.
+constexpr std::chrono::milliseconds look_for_stolen_words{50};
+
 std::exception_ptr queue_limit_error(const std::string& name, std::chrono::nanoseconds limit) {
   return std::make_exception_ptr(TimeoutError(fmt::format(
       "no worker process was free for {} within its queue_limit of {}", name, text_of(limit))));
@@ -178,6 +181,11 @@ std::optional<TimePoint> PoolCore::next_deadline() const noexcept {
   if (starts_wanted_ != 0 && !broken_) next = std::min(next, next_start_);
   if (!limited_.empty()) next = std::min(next, limited_.begin()->first);
   for (const Closing& closing : closings_) next = std::min(next, closing.until);
+  if (options_.sandbox.has_value() && std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+        return worker->outstanding != 0;
+      })) {
+    next = std::min(next, Clock::now() + look_for_stolen_words);
+  }
   if (next == TimePoint::max()) return std::nullopt;
   return next;
 }

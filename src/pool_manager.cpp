@@ -78,6 +78,7 @@ void PoolCore::manage() noexcept {
       retire_those_due(lock);
       write_notices(lock);
       answer_closings(lock, false);
+      if (options_.sandbox.has_value()) wake_loops_again();
       if (stopping_ && workers_.empty() && queued_ == 0 && settling_ == 0) break;
       // Who changed something while the lock was let go has woken the manager.
       deadline = next_deadline();
@@ -153,6 +154,23 @@ void PoolCore::note_madness(PoolWorker& worker) noexcept {
 void PoolCore::kill_the_mad() noexcept {
   for (const std::shared_ptr<PoolWorker>& worker : workers_) {
     if (worker->mad || worker->killed) send_death(*worker);
+  }
+}
+
+// With the lock. A worker that is not to be trusted may have taken the word from a loop which another one
+// had woken: they share the eventfd.
+void PoolCore::wake_loops_again() noexcept {
+  for (std::uint32_t channel = 1; channel < channel_count; ++channel) {
+    if (!homes_[channel].attached) continue;
+    for (const std::shared_ptr<PoolWorker>& worker : workers_) {
+      if (worker->region->channels[channel].tail.load(std::memory_order_relaxed) ==
+          worker->collected[channel].load(std::memory_order_relaxed)) {
+        continue;
+      }
+      const std::uint64_t one = 1;
+      static_cast<void>(!::write(homes_[channel].event.get(), &one, sizeof one));
+      break;
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #include <siding/process_pool.hpp>
 
 #include "pool_core.hpp"
+#include "sandbox.hpp"
 #include "zygote_main.hpp"
 
 #include <sched.h>
@@ -35,6 +36,7 @@ void check(const ProcessPoolOptions& options) {
           "initializer");
   require(!options.on_output || options.output == Output::relay,
           "on_output is called only where output is Output::relay");
+  if (options.sandbox.has_value()) detail::check_sandbox(*options.sandbox);
   for (const int cpu : options.cpus) {
     require(cpu >= 0 && cpu < CPU_SETSIZE, "cpus must be numbers of CPUs, from 0 on");
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "worker_setup.hpp"
 
+#include "sandbox.hpp"
 #include "worker_region.hpp"
 
 #include <siding/wire.hpp>
@@ -50,6 +51,7 @@ WorkerSetup setup_of(const ProcessPoolOptions& options) {
   setup.nice = options.nice;
   setup.working_directory = options.working_directory;
   setup.environment = options.environment;
+  setup.sandbox = options.sandbox;
   return setup;
 }
 
@@ -105,6 +107,7 @@ void apply_setup(const WorkerSetup& setup, std::size_t shared_addresses) {
     }
     set_limit(limit.resource, value);
   }
+  if (setup.sandbox.has_value()) apply_sandbox(*setup.sandbox);  // after what needs rights
 }
 
 std::uint64_t private_memory() noexcept {

@@ -25,6 +25,7 @@ struct WorkerSetup {
   int nice = 0;
   std::string working_directory;
   std::map<std::string, std::optional<std::string>> environment;
+  std::optional<Sandbox> sandbox;
 };
 
 WorkerSetup setup_of(const ProcessPoolOptions& options);

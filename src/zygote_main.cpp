@@ -75,6 +75,7 @@ class ZygoteProcess {
     std::uint32_t token;
     int pool;  // the socket that asked for it
     bool group;  // its process group ends with it
+    FileDescriptor handle;  // a pidfd
   };
 
   void answer_hello();
@@ -179,11 +180,11 @@ void ZygoteProcess::spawn(int pool, const ZygoteMessage& message, Received& rece
     send_message(pool, &report, sizeof report, {});
     return;
   }
-  workers_.push_back({pid, message.token, pool, (message.flags & spawn_group) != 0});
-  const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   const int passed[] = {handle.get()};
   send_message(pool, &report, sizeof report,
                std::span<const int>(passed, handle ? std::size_t{1} : std::size_t{0}));
+  workers_.push_back({pid, message.token, pool, (message.flags & spawn_group) != 0, std::move(handle)});
 }
 
 void ZygoteProcess::become_worker(Received& received, std::uint32_t flags) {
@@ -193,6 +194,7 @@ void ZygoteProcess::become_worker(Received& received, std::uint32_t flags) {
   ::close(program_);
   ::close(children_);
   ::close(spin_count_);
+  workers_.clear();
   std::vector<FileDescriptor> given;
   for (std::size_t i = 0; i < received.count; ++i) given.push_back(std::move(received.descriptors[i]));
   run_worker(WorkerDescriptors(std::move(given), (flags & spawn_output) != 0));
@@ -273,10 +275,17 @@ void ZygoteProcess::serve() {
     polled.push_back({program_, POLLIN, 0});
     polled.push_back({children_, POLLIN, 0});
     for (const int pool : pools_) polled.push_back({pool, POLLIN, 0});
+    const std::size_t pools_end = polled.size();
+    // Beside SIGCHLD, which a thread of a static object may get in place of this one.
+    for (const Worker& worker : workers_) polled.push_back({worker.handle.get(), POLLIN, 0});
     if (::poll(polled.data(), polled.size(), -1) < 0) continue;
     if (polled[1].revents != 0) end();
-    if (polled[2].revents != 0) reap();
-    for (std::size_t i = 3; i < polled.size(); ++i) {
+    const auto ready = [](const pollfd& of) { return of.revents != 0; };
+    if (polled[2].revents != 0 || std::any_of(polled.begin() + static_cast<std::ptrdiff_t>(pools_end),
+                                              polled.end(), ready)) {
+      reap();
+    }
+    for (std::size_t i = 3; i < pools_end; ++i) {
       if (polled[i].revents != 0 && !serve_pool(polled[i].fd)) leave_pool(polled[i].fd);
     }
     if (polled[0].revents != 0) serve_main();

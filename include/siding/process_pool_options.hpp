@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/sandbox.hpp>
 #include <siding/time.hpp>
 #include <siding/when_full.hpp>
 
@@ -121,6 +122,9 @@ struct ProcessPoolOptions {
   int nice = 0;
   /// The workers' working directory; empty: that of the program when the first worker is started.
   std::string working_directory{};
+  /// What workers may do at all; without it, what the program may. For functions that read what a stranger
+  /// has made.
+  std::optional<Sandbox> sandbox{};
   /// Variables of the workers' environment, beside those of the program; nullopt takes one away.
   std::map<std::string, std::optional<std::string>> environment{};
 

@@ -3,11 +3,10 @@
 
 #include <siding/process_pool.hpp>
 
-#include <doctest/doctest.h>
-
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -16,16 +15,17 @@
 
 namespace siding_test {
 
-/// The start method that the environment variable SIDING_TEST_START names, so that the same tests run
+/// The start method that the environment variable SIDING_TEST_METHOD names, so that the same tests run
 /// for each of them; `clean` if it is not set.
 inline siding::StartMethod start_method() {
-  const char* name = std::getenv("SIDING_TEST_START");
+  const char* name = std::getenv("SIDING_TEST_METHOD");
   if (name == nullptr || std::string_view(name) == "clean") return siding::StartMethod::clean;
   if (std::string_view(name) == "snapshot") return siding::StartMethod::snapshot;
-  REQUIRE(std::string_view(name) == "isolated");
-  return siding::StartMethod::isolated;
+  if (std::string_view(name) == "isolated") return siding::StartMethod::isolated;
+  throw std::logic_error("SIDING_TEST_METHOD names no start method");
 }
 inline bool is_clean() { return start_method() == siding::StartMethod::clean; }
+inline bool is_snapshot() { return start_method() == siding::StartMethod::snapshot; }
 
 /// A process pool under test. Nothing of it is left when it ends.
 class PoolSubject : KeptForGood {
