@@ -39,7 +39,7 @@ bool is_control(char letter) noexcept {
   return code < 0x20 || code == 0x7f;
 }
 
-std::string read_text(const CrashPage& page) {
+std::string read_crash_text(const CrashPage& page) {
   // acquire: pairs with the worker's release behind the text.
   const std::size_t size = std::min<std::size_t>(page.text_size.load(std::memory_order_acquire),
                                                  CrashPage::text_room);
@@ -94,7 +94,7 @@ std::optional<CrashReport> read_crash(const CrashPage& page) {
     }
     report.backtrace = read_backtrace(page);
   }
-  report.text = read_text(page);
+  report.text = read_crash_text(page);
   if (report.signal == 0 && report.text.empty()) return std::nullopt;
   return report;
 }

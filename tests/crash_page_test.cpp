@@ -46,6 +46,7 @@ using siding::detail::watch_for_crashes;
 
 // A sanitizer ends a process in its own way: only the reason of std::terminate is left.
 constexpr bool sanitized = SIDING_SANITIZED != 0;
+constexpr const char* own_handlers = "a sanitizer has crash handlers of its own";
 
 class SharedPage {
  public:
@@ -112,11 +113,16 @@ volatile std::uintptr_t unknown = 0;
   *reinterpret_cast<volatile int*>(address) = 1;  // NOLINT(performance-no-int-to-ptr)
 }
 
-[[gnu::noinline]] int divides(int number) { return number / static_cast<int>(unknown); }
+[[gnu::noinline]] void divides(int number) {
+  unknown = static_cast<std::uintptr_t>(number / static_cast<int>(unknown));
+}
 
 [[gnu::noinline]] void executes_nothing() { __builtin_trap(); }
 
-[[gnu::noinline]] void stops_at_a_breakpoint() { ::raise(SIGTRAP); }
+[[gnu::noinline]] void stops_at_a_breakpoint() {
+  ::raise(SIGTRAP);
+  unknown = 0;  // no tail call
+}
 
 [[gnu::noinline]] int recurses(int depth) {
   volatile char room[4096];
@@ -159,7 +165,7 @@ TEST_SUITE("CrashPage") {
   }
 
   TEST_CASE("a write to no memory is told with its address and function" *
-            doctest::skip(sanitized)) {
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { writes_to(unknown + 0x1238); });
     CHECK(ended.status == killed_by(SIGSEGV));
     REQUIRE(ended.report.has_value());
@@ -173,7 +179,8 @@ TEST_SUITE("CrashPage") {
     CHECK(!is_in_backtrace(*ended.report, "restore_rt"));
   }
 
-  TEST_CASE("a call of no function is told with its caller" * doctest::skip(sanitized)) {
+  TEST_CASE("a call of no function is told with its caller" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { calls_nothing(); });
     CHECK(ended.status == killed_by(SIGSEGV));
     REQUIRE(ended.report.has_value());
@@ -183,8 +190,9 @@ TEST_SUITE("CrashPage") {
     CHECK(ended.report->backtrace[1].find("calls_nothing() (") != std::string::npos);
   }
 
-  TEST_CASE("the other faults are told with their function" * doctest::skip(sanitized)) {
-    const Ended divided = crash([] { unknown = static_cast<std::uintptr_t>(divides(1)); });
+  TEST_CASE("the other faults are told with their function" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
+    const Ended divided = crash([] { divides(static_cast<int>(unknown) + 7); });
     const Ended trapped = crash([] { executes_nothing(); });
     const Ended sent = crash([] { ::raise(SIGBUS); });
     const Ended stopped = crash([] { stops_at_a_breakpoint(); });
@@ -218,7 +226,8 @@ TEST_SUITE("CrashPage") {
     CHECK(refused.report->signal == SIGSYS);
   }
 
-  TEST_CASE("a stack that is used up is told" * doctest::skip(sanitized)) {
+  TEST_CASE("a stack that is used up is told" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { unknown = static_cast<std::uintptr_t>(recurses(1)); });
     CHECK(ended.status == killed_by(SIGSEGV));
     REQUIRE(ended.report.has_value());
@@ -228,7 +237,8 @@ TEST_SUITE("CrashPage") {
     CHECK(ended.report->backtrace.size() > 20);
   }
 
-  TEST_CASE("a failed assertion is told with its text" * doctest::skip(sanitized)) {
+  TEST_CASE("a failed assertion is told with its text" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { fails_an_assertion(); });
     CHECK(ended.status == killed_by(SIGABRT));
     REQUIRE(ended.report.has_value());
@@ -239,7 +249,7 @@ TEST_SUITE("CrashPage") {
   }
 
   TEST_CASE("a heap that was damaged is told with the text of the C library" *
-            doctest::skip(sanitized)) {
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { frees_twice(); });
     CHECK(ended.status == killed_by(SIGABRT));
     REQUIRE(ended.report.has_value());
@@ -247,7 +257,8 @@ TEST_SUITE("CrashPage") {
     CHECK(is_in_backtrace(*ended.report, "frees_twice() ("));
   }
 
-  TEST_CASE("an abort without a reason has no text" * doctest::skip(sanitized)) {
+  TEST_CASE("an abort without a reason has no text" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { std::abort(); });
     CHECK(ended.status == killed_by(SIGABRT));
     REQUIRE(ended.report.has_value());
@@ -291,7 +302,8 @@ TEST_SUITE("CrashPage") {
     CHECK(ended.report.has_value());
   }
 
-  TEST_CASE("a crash of another thread is told" * doctest::skip(sanitized)) {
+  TEST_CASE("a crash of another thread is told" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] { std::thread([] { writes_to(unknown + 8); }).join(); });
     CHECK(ended.status == killed_by(SIGSEGV));
     REQUIRE(ended.report.has_value());
@@ -299,7 +311,8 @@ TEST_SUITE("CrashPage") {
     CHECK(begins_in(*ended.report, "writes_to(unsigned long) ("));
   }
 
-  TEST_CASE("of threads that crash at once one is told" * doctest::skip(sanitized)) {
+  TEST_CASE("of threads that crash at once one is told" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     for (int round = 0; round < 20; ++round) {
       const Ended ended = crash([] {
         std::atomic<int> there = 0;
@@ -320,7 +333,8 @@ TEST_SUITE("CrashPage") {
     }
   }
 
-  TEST_CASE("a process that the watched one forks does not write" * doctest::skip(sanitized)) {
+  TEST_CASE("a process that the watched one forks does not write" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended ended = crash([] {
       const pid_t grandchild = ::fork();
       if (grandchild == 0) writes_to(unknown);
@@ -332,7 +346,8 @@ TEST_SUITE("CrashPage") {
     CHECK(!ended.report.has_value());
   }
 
-  TEST_CASE("a handler that is there already stays" * doctest::skip(sanitized)) {
+  TEST_CASE("a handler that is there already stays" *
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const SharedPage page;
     const int status = status_in_child([&] {
       forget_handlers();
@@ -346,7 +361,7 @@ TEST_SUITE("CrashPage") {
   }
 
   TEST_CASE("an unwinder that hangs or faults costs the rest of the backtrace, and nothing else" *
-            doctest::skip(sanitized)) {
+            doctest::skip(sanitized) * doctest::description(own_handlers)) {
     const Ended hung = crash([] {
       unwinder = Unwinder::hangs;
       fails_an_assertion();
