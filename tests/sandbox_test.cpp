@@ -59,11 +59,9 @@ using siding::detail::apply_sandbox;
 using siding::detail::check_sandbox;
 namespace files = std::filesystem;
 
-// A sanitizer's runtime opens /proc/self/maps, forks and more: what works and what is refused would
-// be its own.
+// A sanitizer's runtime opens /proc/self/maps, forks and more: there is no sandbox then.
 constexpr bool sanitized = SIDING_SANITIZED != 0;
-constexpr const char* own_needs =
-    "a sanitizer makes system calls of its own; a test of paths also needs Landlock";
+constexpr const char* own_needs = "no sandbox under a sanitizer; a test of paths also needs Landlock";
 
 /// Memory that the children share with the test.
 template <class Value>
@@ -201,6 +199,21 @@ TEST_SUITE("Sandbox") {
       apply_sandbox({});
       if (open_and_close("/etc/passwd", O_RDONLY) != -1 || errno != EPERM) return 3;
       return 0;
+    });
+    CHECK(status == 0);
+  }
+
+  TEST_CASE("a process with several threads is not sandboxed by halves" *
+            doctest::skip(sanitized) * doctest::description(own_needs)) {
+    const int status = status_in_child([] {
+      std::thread other([] { ::pause(); });
+      other.detach();
+      try {
+        apply_sandbox({});
+      } catch (const std::system_error& error) {
+        return error.code().value() == EBUSY ? 0 : 1;
+      }
+      return 2;
     });
     CHECK(status == 0);
   }

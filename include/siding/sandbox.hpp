@@ -37,7 +37,8 @@ namespace siding {
 /// Lifetime: a worker gets it once, before its first call, and keeps it until it ends.
 /// Requires: Linux with CONFIG_SECCOMP_FILTER, on x86-64 or aarch64. Paths need Landlock too; where it
 ///   is missing, a sandbox with paths is refused with std::system_error rather than left open. Where it
-///   is there, it also closes what the filter has closed already, as a second lock.
+///   is there, it also closes what the filter has closed already, as a second lock. Without effect where
+///   siding was built with a sanitizer, whose runtime needs more than is allowed.
 /// See: `examples/sandboxed_parser.cpp`.
 struct Sandbox {
   /// TCP and UDP. (Names are looked up with files: /etc/resolv.conf, /etc/hosts, /etc/nsswitch.conf and
