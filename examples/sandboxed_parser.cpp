@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-//
-// A parser that believes its input, in workers that can do nothing but compute. Hostile inputs crash it,
-// or have it do what they want; the program says what became of each, and goes on.
-//
+// Shows: a parser that believes its input, in workers that can do nothing but compute. Hostile inputs
+//        crash it, or have it do what they want; the program says what became of each, and goes on.
+// Run:   build/examples/sandboxed_parser
 // Prints:
-//
 //   greeting: hello
 //   empty: nothing
 //   too long: crashed
@@ -19,10 +17,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
-#include <cstring>
 #include <exception>
-#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -98,6 +95,4 @@ siding::Task<void> parse_all() {
 
 }  // namespace
 
-int main() {
-  siding::run(parse_all());
-}
+int main() { siding::run(parse_all()); }
