@@ -88,7 +88,9 @@ using CategoryFunction = const std::error_category& (*)() noexcept;
 constexpr std::array<CategoryFunction, 4> categories = {
     std::generic_category, std::system_category, std::iostream_category, std::future_category};
 
-void write_code(WireWriter& writer, const std::error_code& code) {
+}  // namespace
+
+void write_error_code(WireWriter& writer, const std::error_code& code) {
   for (std::uint8_t i = 0; i < categories.size(); ++i) {
     if (categories[i]() != code.category()) continue;
     writer.value(i);
@@ -97,11 +99,13 @@ void write_code(WireWriter& writer, const std::error_code& code) {
   }
   throw NotPortable("an error_category that is not one of the standard library");
 }
-std::error_code read_code(WireReader& reader) {
+std::error_code read_error_code(WireReader& reader) {
   const auto category = reader.value<std::uint8_t>();
   if (category >= categories.size()) throw SerializationError("an unknown error_category");
   return {reader.value<int>(), categories[category]()};
 }
+
+namespace {
 
 // The text that a system_error was made with: without the message of its code, which its
 // constructor appends.
@@ -117,11 +121,11 @@ std::string own_text(const std::system_error& error) {
 template <class E>
 struct SystemForm {
   static void write(WireWriter& writer, const E& error) {
-    write_code(writer, error.code());
+    write_error_code(writer, error.code());
     writer.value(own_text(error));
   }
   static E read(WireReader& reader, const std::string&) {
-    const std::error_code code = read_code(reader);
+    const std::error_code code = read_error_code(reader);
     const auto text = reader.value<std::string>();
     if constexpr (std::is_same_v<E, std::system_error>) {
       return text.empty() ? E(code) : E(code, text);
@@ -134,13 +138,13 @@ struct SystemForm {
 struct FilesystemForm {
   using Error = std::filesystem::filesystem_error;
   static void write(WireWriter& writer, const Error& error) {
-    write_code(writer, error.code());
+    write_error_code(writer, error.code());
     writer.value(own_text(error));
     writer.value(error.path1());
     writer.value(error.path2());
   }
   static Error read(WireReader& reader, const std::string&) {
-    const std::error_code code = read_code(reader);
+    const std::error_code code = read_error_code(reader);
     const auto text = reader.value<std::string>();
     const auto path1 = reader.value<std::filesystem::path>();
     const auto path2 = reader.value<std::filesystem::path>();

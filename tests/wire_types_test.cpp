@@ -23,10 +23,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <queue>
 #include <set>
 #include <span>
+#include <stack>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <type_traits>
@@ -293,6 +297,66 @@ TEST_SUITE("Portable") {
   }
 
   // SE-001
+  // SE-001
+  TEST_CASE("container adaptors arrive equal, in their order") {
+    check_crosses(std::stack<int>(std::deque<int>{1, 2, 3}));
+    check_crosses(std::stack<std::string, std::vector<std::string>>({"a", "b"}));
+    check_crosses(std::queue<std::string>(std::deque<std::string>{"x", "y"}));
+    std::priority_queue<int, std::vector<int>, std::greater<>> least;
+    for (const int number : {5, 1, 4, 2, 3}) least.push(number);
+    auto copy = from_wire<decltype(least)>(to_wire(least));
+    for (int expected = 1; expected <= 5; ++expected) {
+      CHECK(copy.top() == expected);
+      copy.pop();
+    }
+    CHECK(copy.empty());
+  }
+
+  // SE-001
+  TEST_CASE("dates arrive equal, also those that do not exist") {
+    using namespace std::chrono;
+    check_crosses(2024y / February / 29);
+    check_crosses(2023y / February / 29);
+    check_crosses(-44y / March / 15);
+    check_crosses(month(13));
+    check_crosses(day(31));
+    check_crosses(year::min());
+    check_each<weekday>({Sunday, Saturday, weekday(9)});
+    check_crosses(sys_days(1970y / January / 2));
+  }
+
+  // SE-001
+  TEST_CASE("errors arrive as values, with what is nested in them") {
+    check_crosses(std::error_code());
+    check_crosses(std::error_code(2, std::system_category()));
+    check_crosses(std::make_error_code(std::future_errc::no_state));
+    check_crosses(std::error_condition(std::errc::no_such_file_or_directory));
+    check_crosses(std::exception_ptr());
+    struct : std::error_category {
+      const char* name() const noexcept override { return "own"; }
+      std::string message(int) const override { return "own"; }
+    } const own;
+    CHECK_THROWS_AS((void)to_wire(std::error_code(1, own)), siding::NotPortable);
+
+    std::exception_ptr error;
+    try {
+      try {
+        throw std::out_of_range("inner");
+      } catch (...) {
+        std::throw_with_nested(std::logic_error("outer"));
+      }
+    } catch (...) {
+      error = from_wire<std::vector<std::exception_ptr>>(
+          to_wire(std::vector{std::current_exception()}))[0];
+    }
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::logic_error& outer) {
+      CHECK(std::string(outer.what()) == "outer");
+      CHECK_THROWS_WITH_AS(std::rethrow_if_nested(outer), "inner", std::out_of_range);
+    }
+  }
+
   TEST_CASE("aggregates arrive equal without a line of help") {
     check_crosses(Point{1.5, 2.5});
     check_crosses(Padded{'c', 7});

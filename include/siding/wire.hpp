@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <siding/detail/wire_adaptors.hpp>
 #include <siding/detail/wire_argument.hpp>
+#include <siding/detail/wire_calendar.hpp>
 #include <siding/detail/wire_codec.hpp>
 #include <siding/detail/wire_containers.hpp>
+#include <siding/detail/wire_errors.hpp>
 #include <siding/detail/wire_stream.hpp>
 #include <siding/detail/wire_traits.hpp>
 #include <siding/detail/wire_values.hpp>

@@ -32,7 +32,7 @@ LAYERS = [
         ("code_segments", "detail/code_identity", "detail/remote_exception", "detail/wire_argument",
          "detail/wire_codec", "detail/wire_containers", "detail/wire_fields",
          "detail/wire_refusal", "detail/wire_stream", "detail/wire_traits",
-         "detail/wire_values"),
+         "detail/wire_values", "detail/wire_adaptors", "detail/wire_calendar", "detail/wire_errors"),
         ("detail/timer_heap", "detail/scheduler", "detail/task_context", "detail/guard",
          "detail/waiter_list"),
     ]),

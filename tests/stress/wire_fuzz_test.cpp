@@ -4,6 +4,11 @@
 //
 // This program replaces the global operator new to see how much is asked of it. Under a sanitizer
 // that would hide errors from it, so there only the outcome is checked.
+//
+// A longer run by hand, and the same again where one failed:
+//
+//   SIDING_TEST_ROUNDS=100000000 build/tests/wire_fuzz_test
+//   SIDING_TEST_SEED=1234 build/tests/wire_fuzz_test
 #include <siding/wire.hpp>
 
 #include <siding/detail/remote_exception.hpp>
@@ -31,9 +36,11 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <queue>
 #include <random>
 #include <set>
 #include <span>
+#include <stack>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -146,6 +153,13 @@ std::vector<Subject> make_subjects() {
   subjects.push_back(
       subject(std::pair(std::filesystem::path("/a/b"), std::array<std::string, 2>{"x", "y"})));
   subjects.push_back(subject(std::pair(&function, std::chrono::seconds(3))));
+  subjects.push_back(subject(std::stack<std::string>(std::deque<std::string>{"a", "bb"})));
+  std::priority_queue<int> most;
+  for (const int number : {3, 1, 2}) most.push(number);
+  subjects.push_back(subject(most));
+  subjects.push_back(subject(std::vector(3, std::chrono::year_month_day(std::chrono::sys_days()))));
+  subjects.push_back(subject(std::pair(std::error_code(2, std::system_category()),
+                                       std::make_exception_ptr(std::out_of_range("x")))));
   subjects.push_back(error_subject());
   return subjects;
 }
@@ -188,13 +202,13 @@ TEST_SUITE("Wire stress") {
     for (const Subject& subject : subjects)
       CHECK_NOTHROW(subject.read(subject.message));
 
-    constexpr int rounds = 200'000;
-    int read = 0;
-    int refused = 0;
-    int other = 0;
+    const auto rounds = siding_test::random_rounds(200'000);
+    unsigned long read = 0;
+    unsigned long refused = 0;
+    unsigned long other = 0;
     std::size_t most = 0;
-    for (int round = 0; round < rounds; ++round) {
-      const Subject& subject = subjects[static_cast<std::size_t>(round) % subjects.size()];
+    for (unsigned long round = 0; round < rounds; ++round) {
+      const Subject& subject = subjects[round % subjects.size()];
       const std::vector<std::byte> bytes = damaged(subject, random);
       asked_for = 0;
       try {

@@ -15,4 +15,12 @@ inline unsigned random_seed() {
   return given != nullptr ? static_cast<unsigned>(std::stoul(given)) : std::random_device()();
 }
 
+/// How many rounds a random test makes: the number in SIDING_TEST_ROUNDS, for longer runs by hand, else
+/// `usual`.
+inline unsigned long random_rounds(unsigned long usual) {
+  // As above. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  const char* given = std::getenv("SIDING_TEST_ROUNDS");
+  return given != nullptr ? std::stoul(given) : usual;
+}
+
 }  // namespace siding_test
