@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace siding::detail {
 
@@ -15,6 +16,17 @@ inline std::string demangled(const char* symbol) {
   const std::unique_ptr<char, void (*)(void*)> name(
       abi::__cxa_demangle(symbol, nullptr, nullptr, &status), &std::free);
   return status == 0 ? name.get() : symbol;
+}
+
+/// Of an exception's type: of the one that was given to std::throw_with_nested, not the one it made of it.
+inline std::string demangled_error(const char* symbol) {
+  std::string name = demangled(symbol);
+  constexpr std::string_view wrapper = "std::_Nested_exception<";
+  if (name.starts_with(wrapper) && name.ends_with('>')) {
+    name = name.substr(wrapper.size(), name.size() - wrapper.size() - 1);
+    while (name.ends_with(' ')) name.pop_back();
+  }
+  return name;
 }
 
 }  // namespace siding::detail

@@ -21,6 +21,12 @@ std::string remote_text(std::string_view type_name, std::string_view message, pi
   return text + ')';
 }
 
+std::string origin_text(pid_t pid, std::string_view call) {
+  std::string text = fmt::format("in process {}", pid);
+  if (!call.empty()) text += fmt::format(", call {}", call);
+  return text;
+}
+
 }  // namespace
 
 TimeoutError::~TimeoutError() = default;
@@ -41,6 +47,7 @@ QueueEmpty::~QueueEmpty() = default;
 QueueShutDown::~QueueShutDown() = default;
 SerializationError::~SerializationError() = default;
 NotPortable::~NotPortable() = default;
+RemoteOrigin::~RemoteOrigin() = default;
 RemoteError::~RemoteError() = default;
 
 struct RemoteError::Origin {
@@ -80,6 +87,36 @@ std::string WorkerCrashed::report() const {
                      .count());
   for (const WorkerCrashed& before : details_->earlier) lines += before.report();
   return lines;
+}
+
+RemoteOrigin::RemoteOrigin(pid_t pid, std::string_view call)
+    : std::runtime_error(origin_text(pid, call)),
+      pid_(pid),
+      call_(std::make_shared<const std::string>(call)) {}
+
+std::optional<RemoteOrigin> remote_origin(const std::exception_ptr& error) {
+  std::exception_ptr next = error;
+  while (next != nullptr) {
+    const std::exception_ptr current = std::exchange(next, nullptr);
+    try {
+      std::rethrow_exception(current);
+    } catch (const RemoteOrigin& origin) {
+      return origin;
+    } catch (const RemoteError& remote) {
+      return RemoteOrigin(remote.pid(), remote.call());
+    } catch (const WorkerCrashed& crash) {
+      return RemoteOrigin(crash.pid(), crash.call());
+    } catch (const std::exception& other) {
+      if (const auto* outer = dynamic_cast<const std::nested_exception*>(&other)) {
+        next = outer->nested_ptr();
+      }
+    } catch (const std::nested_exception& outer) {
+      next = outer.nested_ptr();
+    } catch (...) {
+      // It has nothing inside.
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace siding

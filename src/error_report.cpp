@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <siding/detail/error_report.hpp>
-#include <siding/detail/portable_call.hpp>
 #include <siding/detail/scheduler.hpp>
 #include <siding/error_report.hpp>
 #include <siding/cancellation.hpp>
@@ -8,10 +7,14 @@
 #include <siding/error.hpp>
 #include <siding/log.hpp>
 
+#include "demangled.hpp"
+
 #include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <typeinfo>
 #include <utility>
 
@@ -55,10 +58,21 @@ std::string describe(const std::exception_ptr& error) {
   if (!error) return "no error";
   try {
     std::rethrow_exception(error);
+  } catch (const RemoteError& exception) {
+    return fmt::format("siding::RemoteError: {}", exception.what());  // which says where
+  } catch (const WorkerCrashed& exception) {
+    return fmt::format("siding::WorkerCrashed: {}", exception.what());  // the same
+  } catch (const RemoteOrigin& exception) {
+    return fmt::format("siding::RemoteOrigin: {}", exception.what());
   } catch (const std::exception& exception) {
-    return fmt::format("{}: {}", type_name(typeid(exception)), exception.what());
+    std::string text =
+        fmt::format("{}: {}", demangled_error(typeid(exception).name()), exception.what());
+    if (const std::optional<RemoteOrigin> origin = remote_origin(error)) {
+      text += fmt::format(" ({})", origin->what());
+    }
+    return text;
   } catch (...) {
-    return type_name(*abi::__cxa_current_exception_type());
+    return demangled_error(abi::__cxa_current_exception_type()->name());
   }
 }
 

@@ -74,18 +74,6 @@ const ErrorType* find_by_type(const std::type_info& thrown) noexcept {
   return nullptr;
 }
 
-// For people: the type that was given to throw_with_nested, not the one it made of it.
-std::string readable_name(const std::type_info& type) {
-  std::string name = demangled(type.name());
-  constexpr std::string_view wrapper = "std::_Nested_exception<";
-  if (name.starts_with(wrapper) && name.ends_with('>')) {
-    name = name.substr(wrapper.size(), name.size() - wrapper.size() - 1);
-    while (name.ends_with(' '))
-      name.pop_back();
-  }
-  return name;
-}
-
 // The text of an error and what is nested in it.
 std::pair<std::string, std::exception_ptr> look_into(const std::exception_ptr& error) {
   std::pair<std::string, std::exception_ptr> found;
@@ -125,7 +113,7 @@ std::vector<Link> links_of(std::exception_ptr error) {
   while (error && links.size() < deepest_chain) {
     const std::type_info& thrown = *error.__cxa_exception_type();
     auto [text, nested] = look_into(error);
-    Link link{thrown.name(), readable_name(thrown), std::move(text), std::nullopt};
+    Link link{thrown.name(), demangled_error(thrown.name()), std::move(text), std::nullopt};
     if (const ErrorType* type = find_by_type(thrown)) {
       link.type = type->type->name();
       link.payload = payload_of(*type, error);
@@ -155,15 +143,16 @@ bool is_of_type(const Link& link, const std::exception_ptr& error) {
   return *type->type == thrown || (type->nested_type != nullptr && *type->nested_type == thrown);
 }
 
-std::exception_ptr rebuild(const Link& link, const std::exception_ptr& inner, pid_t pid,
-                           std::string_view call) {
-  const auto make = [&](auto&& raise) -> std::exception_ptr {
+// `origin` is what is to be nested in it if it arrives as itself; a RemoteError has it anyway.
+std::exception_ptr rebuild(const Link& link, const std::exception_ptr& origin,
+                           const std::exception_ptr& inner, pid_t pid, std::string_view call) {
+  const auto make = [](const std::exception_ptr& within, auto&& raise) -> std::exception_ptr {
     try {
-      if (!inner) {
+      if (!within) {
         raise(false);
       } else {
         try {
-          std::rethrow_exception(inner);
+          std::rethrow_exception(within);
         } catch (...) {
           raise(true);
         }
@@ -173,9 +162,10 @@ std::exception_ptr rebuild(const Link& link, const std::exception_ptr& inner, pi
     }
     return nullptr;
   };
-  std::exception_ptr error = make([&](bool nested) { raise_typed(link, nested); });
+  std::exception_ptr error =
+      make(origin ? origin : inner, [&](bool nested) { raise_typed(link, nested); });
   if (error && is_of_type(link, error)) return error;
-  return make([&](bool nested) { raise_remote(link, nested, pid, call); });
+  return make(inner, [&](bool nested) { raise_remote(link, nested, pid, call); });
 }
 
 }  // namespace
@@ -201,9 +191,13 @@ std::exception_ptr decode_exception(WireReader& reader, pid_t pid, std::string_v
   const auto links = reader.value<std::vector<Link>>();
   if (links.empty() || links.size() > deepest_chain)
     throw_wire_error("a message is damaged: it holds no error, or too many");
+  const bool tells_origin = links.back().type == typeid(RemoteError).name() ||
+                            links.back().type == typeid(RemoteOrigin).name();
+  std::exception_ptr origin =
+      tells_origin ? nullptr : std::make_exception_ptr(RemoteOrigin(pid, call));
   std::exception_ptr error;
   for (auto link = links.rbegin(); link != links.rend(); ++link)
-    error = rebuild(*link, error, pid, call);
+    error = rebuild(*link, std::exchange(origin, nullptr), error, pid, call);
   return error;
 }
 

@@ -82,6 +82,17 @@ struct RemoteForm {
   }
 };
 
+struct OriginForm {
+  static void write(WireWriter& writer, const RemoteOrigin& error) {
+    writer.value(error.pid());
+    writer.value(error.call());
+  }
+  static RemoteOrigin read(WireReader& reader, const std::string&) {
+    const auto pid = reader.value<pid_t>();
+    return RemoteOrigin(pid, reader.value<std::string>());
+  }
+};
+
 // Categories are objects of a process; those of the standard library have a number here. The order
 // is part of the message.
 using CategoryFunction = const std::error_category& (*)() noexcept;
@@ -237,6 +248,7 @@ std::span<const ErrorType> standard_errors() noexcept {
       with_text<SerializationError>(),
       with_text<NotPortable>(),
       with_form<RemoteError, RemoteForm>(),
+      with_form<RemoteOrigin, OriginForm>(),
       with_form<IoUringUnavailable, IoUringForm>(),
   };
   return types;

@@ -223,6 +223,31 @@ TEST_SUITE("ProcessPool: values and errors") {
     }
   }
 
+  // SE-008
+  TEST_CASE("an error tells in which process and in which call it was thrown") {
+    const Pool pool(1);
+    const int pid = value_of(pool->submit(own_pid));
+    for (const int which : {0, 1, 2, 3, 4, 5, 6, 7}) {
+      std::optional<siding::RemoteOrigin> origin;
+      try {
+        value_of(pool->submit({.name = "parse"}, throw_number, which));
+      } catch (...) {
+        origin = siding::remote_origin(std::current_exception());
+      }
+      REQUIRE(origin.has_value());
+      CHECK(origin->pid() == pid);
+      CHECK(origin->call() == "parse");
+      CHECK(std::string(origin->what()) == "in process " + std::to_string(pid) + ", call parse");
+    }
+    // Without a name it is the function's type.
+    try {
+      value_of(pool->submit(throw_number, 0));
+      FAIL("it should have thrown");
+    } catch (const std::runtime_error&) {
+      CHECK(siding::remote_origin(std::current_exception())->call() == "void (*)(int)");
+    }
+  }
+
   // SE-007
   TEST_CASE("a system_error keeps its code and category") {
     const Pool pool(1);

@@ -3,6 +3,7 @@
 #include <siding/detail/remote_exception.hpp>
 
 #include <siding/cancellation.hpp>
+#include <siding/detail/error_report.hpp>
 #include <siding/error.hpp>
 #include <siding/io_uring_unavailable.hpp>
 #include <siding/register_error.hpp>
@@ -10,6 +11,7 @@
 
 #include <doctest/doctest.h>
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <any>
@@ -114,6 +116,7 @@ namespace {
 using siding::RemoteError;
 using siding::SerializationError;
 using siding::detail::decode_exception;
+using siding::detail::describe;
 using siding::detail::encode_exception;
 
 constexpr pid_t worker = 4711;
@@ -138,11 +141,14 @@ std::exception_ptr thrown_and_sent(Function function) {
   return nullptr;
 }
 
-/// The error as an `E`; it must be one itself, and no derived class.
+/// The error as an `E`; it must be one itself, and no derived class but the one that nests.
 template <class E>
 E caught(const std::exception_ptr& error) {
   REQUIRE(error != nullptr);
-  CHECK(*error.__cxa_exception_type() == typeid(E));
+  const std::type_info* const nesting = siding::detail::nested_type_of<E>();
+  const std::type_info& type = *error.__cxa_exception_type();
+  const bool exact = type == typeid(E) || (nesting != nullptr && type == *nesting);
+  CHECK(exact);
   try {
     std::rethrow_exception(error);
   } catch (const E& thrown) {
@@ -180,11 +186,13 @@ void throw_chain(int depth) {
   }
 }
 
-/// The texts from the outside to the inside.
+/// The texts from the outside to the inside, without that of the origin.
 std::vector<std::string> texts_of(const std::exception_ptr& error) {
   std::vector<std::string> texts;
   try {
     std::rethrow_exception(error);
+  } catch (const siding::RemoteOrigin&) {
+    // It is looked for by other means.
   } catch (const std::exception& thrown) {
     texts.emplace_back(thrown.what());
     const auto* nested = dynamic_cast<const std::nested_exception*>(&thrown);
@@ -393,6 +401,72 @@ TEST_SUITE("exceptions from other processes") {
     REQUIRE(texts.size() == 32);
     CHECK(texts.front() == "level 100");
     CHECK(texts.back() == "level 69");
+  }
+
+  // SE-008
+  TEST_CASE("an error that arrives as itself has its origin as the innermost nested one") {
+    const std::exception_ptr error = sent(std::out_of_range("ham"));
+    CHECK(text_of<std::out_of_range>(error) == "ham");
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::out_of_range& thrown) {
+      CHECK_THROWS_WITH_AS(std::rethrow_if_nested(thrown), "in process 4711, call parse",
+                           siding::RemoteOrigin);
+    }
+    const std::optional<siding::RemoteOrigin> origin = siding::remote_origin(error);
+    REQUIRE(origin.has_value());
+    CHECK(origin->pid() == worker);
+    CHECK(origin->call() == "parse");
+    CHECK(describe(error) == "std::out_of_range: ham (in process 4711, call parse)");
+
+    const std::exception_ptr unnamed = decode_exception(
+        encode_exception(std::make_exception_ptr(std::out_of_range("ham"))), worker, "");
+    CHECK(describe(unnamed) == "std::out_of_range: ham (in process 4711)");
+  }
+
+  // SE-008
+  TEST_CASE("the origin of a chain of errors is found from its outermost") {
+    for (const int depth : {1, 2, 31, 100}) {
+      const std::exception_ptr error = thrown_and_sent([depth] { throw_chain(depth); });
+      const std::optional<siding::RemoteOrigin> origin = siding::remote_origin(error);
+      REQUIRE(origin.has_value());
+      CHECK(origin->call() == "parse");
+    }
+  }
+
+  // SE-008
+  TEST_CASE("an error that tells its origin by itself gets no second one") {
+    for (const std::exception_ptr& error :
+         {sent(Unregistered("spam")), sent(RemoteError("Type", "text", worker, "parse"))}) {
+      CHECK_NOTHROW(std::rethrow_if_nested(caught<RemoteError>(error)));
+      CHECK(siding::remote_origin(error)->pid() == worker);
+      CHECK(siding::remote_origin(error)->call() == "parse");
+    }
+    CHECK(describe(sent(Unregistered("spam"))) ==
+          std::string("siding::RemoteError: ") + unregistered_spam);
+
+    const std::exception_ptr twice = decode_exception(
+        encode_exception(sent(std::out_of_range("ham"))), 12, "outer");
+    CHECK(siding::remote_origin(twice)->pid() == worker);
+    CHECK(describe(twice) == "std::out_of_range: ham (in process 4711, call parse)");
+
+    const auto crash = std::make_exception_ptr(siding::WorkerCrashed("gone", 7, SIGKILL, 0, "load"));
+    CHECK(siding::remote_origin(crash)->pid() == 7);
+    CHECK(siding::remote_origin(crash)->call() == "load");
+  }
+
+  TEST_CASE("errors of this process have no origin, nor have those in which nothing can be nested") {
+    CHECK_FALSE(siding::remote_origin(nullptr).has_value());
+    CHECK_FALSE(siding::remote_origin(std::make_exception_ptr(42)).has_value());
+    CHECK_FALSE(siding::remote_origin(std::make_exception_ptr(std::out_of_range("x"))).has_value());
+    try {
+      throw_chain(3);
+    } catch (...) {
+      CHECK_FALSE(siding::remote_origin(std::current_exception()).has_value());
+    }
+    const std::exception_ptr cancelled = sent(siding::Cancelled("no"));
+    CHECK(*cancelled.__cxa_exception_type() == typeid(siding::Cancelled));
+    CHECK_FALSE(siding::remote_origin(cancelled).has_value());
   }
 
   TEST_CASE("an error may stand in the middle of a message") {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -190,6 +191,37 @@ class SIDING_EXPORT NotPortable : public std::logic_error {
   using std::logic_error::logic_error;
   ~NotPortable() override;
 };
+
+/// Where an error that arrived as itself was thrown: the innermost error of its chain of nested ones, as
+/// Python chains the traceback of another process. `remote_origin` finds it.
+///
+/// Errors of types that nothing can be nested in, such as `Cancelled` and classes that are final, come
+/// without it, and a RemoteError tells it by itself. There is no stack: it was unwound when the worker
+/// caught the error. To see one, stop in the worker with a debugger's `catch throw`.
+class SIDING_EXPORT RemoteOrigin : public std::runtime_error {
+ public:
+  /// Parameters:
+  ///   pid   the process that threw the error.
+  ///   call  the name of the call there, or the function's type; may be empty.
+  RemoteOrigin(pid_t pid, std::string_view call);
+  RemoteOrigin(const RemoteOrigin&) noexcept = default;
+  RemoteOrigin& operator=(const RemoteOrigin&) noexcept = default;
+  ~RemoteOrigin() override;
+
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  [[nodiscard]] const std::string& call() const noexcept { return *call_; }
+
+ private:
+  pid_t pid_;
+  std::shared_ptr<const std::string> call_;  // shared, because copying an exception must not throw
+};
+
+/// In which process and which call an error was thrown, or a process died: what the RemoteOrigin, the
+/// RemoteError or the WorkerCrashed says that is the first in the chain of nested errors.
+///
+/// Returns: empty if there is none, as for errors of this process; and for null.
+/// Thread safety: any thread.
+[[nodiscard]] SIDING_EXPORT std::optional<RemoteOrigin> remote_origin(const std::exception_ptr& error);
 
 /// What a function threw in another process, where its type cannot be rebuilt here.
 ///
