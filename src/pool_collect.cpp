@@ -59,6 +59,7 @@ void PoolCore::collect(std::uint32_t channel) noexcept {
       }
       settling_.fetch_add(count, std::memory_order_relaxed);
       if (queued_ != 0 && count != 0) pump(lock);
+      if (channel == 0) serve_buffers();
     }
     for (std::size_t i = 0; i < count; ++i) settle(batch[i]);
     // release: who waits for the pool's end sees what was settled.
@@ -88,6 +89,10 @@ bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t 
   result.pid = worker->pid;
   result.bytes = nullptr;
   result.worker = nullptr;
+  result.call = call.number;
+  result.buffers = std::move(call.buffers);
+  result.sender = nullptr;
+  if (worker->region->buffers.sent[slot].load(std::memory_order_relaxed) != 0) result.sender = worker;
   const Payload payload = source.reply;  // one copy: the worker may change its mind
   result.size = static_cast<std::size_t>(payload.size);
   if (payload.where == Payload::in_slot && payload.size <= inline_size) {
@@ -113,7 +118,10 @@ bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t 
 // Without the lock: user code decodes, and a pinned node is waited for.
 void PoolCore::settle(Result& result) noexcept {
   JobNode& node = *result.node;
-  WireReader in({result.bytes != nullptr ? result.bytes : result.small.data(), result.size});
+  ResultBuffers buffers(std::move(result.buffers),
+                        result.sender != nullptr ? &result.sender->buffers : nullptr, result.call);
+  WireReader in({result.bytes != nullptr ? result.bytes : result.small.data(), result.size},
+                &buffers);
   std::exception_ptr error;
   if (result.kind == ReplyKind::error) {
     error = decode_exception(in, result.pid, name_of(node));

@@ -4,6 +4,7 @@
 #include "arena.hpp"
 #include "file_descriptor.hpp"
 #include "job_levels.hpp"
+#include "pool_buffers.hpp"
 #include "pool_output.hpp"
 #include "worker_region.hpp"
 #include "zygote.hpp"
@@ -71,6 +72,7 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
     TimePoint end_at = TimePoint::max();   // it was asked to stop, and has time until then
     std::chrono::nanoseconds run_limit = CallLimits::none;
     TimePoint queue_until = TimePoint::max();
+    HeldBuffers buffers;  // what its arguments name
   };
 
   explicit PoolWorker(std::uint32_t token_given);
@@ -99,6 +101,7 @@ struct PoolWorker : std::enable_shared_from_this<PoolWorker> {
   bool requests_full = false;  // until a piece of it is free again
   std::vector<Piece> released;  // large ones, whose memory the manager gives back before they are free
   std::array<Call, slot_count> calls;
+  BufferDesk buffers{region, control};
   std::vector<std::uint32_t> free_slots;
   std::uint32_t outstanding = 0;  // slots that are not free
   std::uint32_t submitted_tail = 0;
@@ -168,6 +171,9 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
     std::shared_ptr<PoolWorker> worker;  // holds a slot whose result is read in place
     std::uint32_t slot;
     pid_t pid;
+    std::uint64_t call;
+    HeldBuffers buffers;                 // what its arguments named
+    std::shared_ptr<PoolWorker> sender;  // null: it sent no buffer with its result
     std::array<std::byte, inline_size> small;
   };
 
@@ -237,6 +243,9 @@ class PoolCore final : public RemoteExecutor, public std::enable_shared_from_thi
   void settle(Result& result) noexcept;
   std::string name_of(const JobNode& node) const;
   std::exception_ptr late_error(const JobNode& node, pid_t pid) const;
+
+  // pool_buffers.cpp: shared buffers
+  void serve_buffers() noexcept;
 
   // pool_manager.cpp: the manager
   void check_usable() const;

@@ -167,8 +167,9 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
   std::exception_ptr error;
   bool full = false;
   Slot& target = worker->region->slots[slot];
+  ArgumentBuffers buffers;
   try {
-    WireWriter measured;
+    WireWriter measured(&buffers);
     node.encode(measured);
     const std::vector<std::byte> carried = write_carried(node.variables);  // empty for most
     const std::size_t size = measured.size() + carried.size();
@@ -195,7 +196,7 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
       full = !piece.has_value();
     }
     if (!full) {
-      WireWriter out(room.first(measured.size()));
+      WireWriter out(room.first(measured.size()), &buffers);
       node.encode(out);
       if (!carried.empty()) {
         std::memcpy(room.data() + measured.size(), carried.data(), carried.size());
@@ -222,6 +223,7 @@ void PoolCore::hand_over_reserved(Lock& lock, const std::shared_ptr<PoolWorker>&
     return worker->initialized ? put_back(lock, node) : drop(lock, node);
   }
   worker->calls[slot].channel = channel;
+  worker->calls[slot].buffers = buffers.take();
   publish(*worker, slot, node);
   // Without the lock another worker may have become idle, or have died: the call need not wait here.
   if (worker->outstanding > 1 && has_capacity()) wake_manager();

@@ -55,6 +55,7 @@ void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
   std::vector<Result> results;
   std::vector<Ended> running;
   std::vector<Waiting> waiting;
+  std::vector<HeldBuffers> buffers;  // released without the lock
   for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
     PoolWorker::Call& call = worker->calls[slot];
     if (call.node == nullptr) continue;
@@ -64,6 +65,7 @@ void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
       if (extract(worker, slot, results.back())) continue;
       results.pop_back();
     }
+    if (!call.buffers.empty()) buffers.push_back(std::move(call.buffers));
     if (found == SlotState::queued || found == SlotState::empty) {
       waiting.push_back({call.number, std::exchange(call.node, nullptr), call.channel});
       continue;
@@ -83,6 +85,7 @@ void PoolCore::bury(Lock& lock, const std::shared_ptr<PoolWorker>& worker,
                             !worker->has_finished_a_call;
   const bool crashed = !running.empty() && running.front().why == Ending::none && !worker->lost;
   lock.unlock();
+  buffers.clear();
   if (worker->output != nullptr) worker->output->finish();
   for (Result& result : results) settle(result);
   // An object of its own: the calls' are their callers'.

@@ -5,6 +5,7 @@
 #include "crash_watch.hpp"
 #include "spin.hpp"
 #include "stop_watcher.hpp"
+#include "worker_buffers.hpp"
 #include "worker_files.hpp"
 #include "worker_region.hpp"
 #include "worker_setup.hpp"
@@ -63,7 +64,7 @@ Variables carried_variables(std::span<const std::byte> bytes) {
   }
 }
 
-class Worker final : public ReplySink {
+class Worker final : public ReplySink, private BufferHost {
  public:
   explicit Worker(WorkerDescriptors given)
       : region_(given.region.get()),
@@ -80,6 +81,7 @@ class Worker final : public ReplySink {
 
   void run();
   std::span<std::byte> room(std::size_t size) override;
+  BufferExchange* buffers() noexcept override { return &buffers_; }
 
  private:
   // A result in the arena that the program may not have read yet.
@@ -105,6 +107,12 @@ class Worker final : public ReplySink {
   void announce(std::uint32_t index, std::uint32_t channel);
   void write_event(std::uint32_t channel);
   void await_event(std::uint32_t channel);
+  // BufferHost
+  void ring() override { write_event(0); }
+  void hear_program() override;
+  int socket() const noexcept override { return control_.get(); }
+  void lost() noexcept override { ::_exit(lost_descriptors); }
+
   void note_time(std::chrono::nanoseconds length) noexcept;
 
   Region region_;
@@ -119,6 +127,7 @@ class Worker final : public ReplySink {
   std::optional<StopWatcher> stops_;
   std::optional<OutputMarks> marks_;  // where output is relayed
   std::uint64_t max_rss_ = 0;         // 0: any
+  WorkerBuffers buffers_{region_->buffers, *this};
 };
 
 // Where that fails, the program is told why by what is left in the region.
@@ -169,6 +178,7 @@ void Worker::sleep() {
   // seq_cst: pairs with the program's fence between writing the tail and reading `asleep`: one of
   // the two sees the other.
   full_fence();
+  buffers_.forget_deleted();
   // Others have calls that wait: ask for one.
   if (region_->header.backlog.load(std::memory_order_relaxed) != 0) write_event(0);
   while (!has_work() && !retires() && asleep.load(std::memory_order_acquire) != 0) {
@@ -195,6 +205,7 @@ void Worker::execute(std::uint32_t index) {
   slot_ = &slot;
   const std::uint32_t channel = slot.channel;
   if (marks_.has_value()) marks_->put(slot.call);
+  buffers_.begin_call(slot.call, index);
   call(slot);
   // The function has forked and returned on both sides: the slot is the other one's.
   if (is_copy) ::_exit(0);
@@ -207,6 +218,7 @@ void Worker::execute(std::uint32_t index) {
     ::_exit(0);  // the program has decided to end this process
   }
   announce(index, channel);
+  buffers_.end_call();
 }
 
 void Worker::call(Slot& slot) {
@@ -216,7 +228,7 @@ void Worker::call(Slot& slot) {
     const std::size_t carried = std::min<std::size_t>(slot.carried, arguments.size());
     const VariablesScope variables(
         carried == 0 ? Variables() : carried_variables(arguments.last(carried)));
-    WireReader in(arguments.first(arguments.size() - carried));
+    WireReader in(arguments.first(arguments.size() - carried), &buffers_);
     // The function of a call that takes no token is ended with this process, so nobody sets it there.
     struct Asking {
       explicit Asking(const Slot& of) noexcept { running_stop = &of.stop; }
@@ -312,15 +324,19 @@ void Worker::write_event(std::uint32_t channel) {
 }
 
 void Worker::await_event(std::uint32_t channel) {
-  while (!events_[channel]) {
-    ControlMessage message;
-    Received received = receive_message(control_.get(), &message, sizeof message);
-    // The program is gone, a function has closed the socket, or there is no number left.
-    if (received.size != static_cast<long>(sizeof message) || received.count != 1) {
-      ::_exit(lost_descriptors);
-    }
-    events_[message.channel % channel_count] = out_of_the_way(std::move(received.descriptors[0]));
+  while (!events_[channel]) hear_program();
+}
+
+void Worker::hear_program() {
+  ControlMessage message;
+  Received received = receive_message(control_.get(), &message, sizeof message);
+  // The program is gone, or a function has closed the socket.
+  if (received.size != static_cast<long>(sizeof message)) lost();
+  if (message.buffer != 0) {
+    return buffers_.arrived(message.buffer, out_of_the_way(std::move(received.descriptors[0])));
   }
+  if (received.count != 1) lost();  // there is no number left
+  events_[message.channel % channel_count] = out_of_the_way(std::move(received.descriptors[0]));
 }
 
 // Before the result is announced: the program, which decides what becomes of this process, sees both.

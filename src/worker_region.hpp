@@ -3,6 +3,7 @@
 
 #include <siding/detail/code_identity.hpp>
 
+#include "buffer_link.hpp"
 #include "crash_page.hpp"
 #include "file_descriptor.hpp"
 
@@ -122,6 +123,7 @@ struct RegionLayout {
   alignas(64) CrashPage crash;
   std::array<Slot, slot_count> slots;
   std::array<Channel, channel_count> channels;
+  BufferLink buffers;
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
               std::atomic<SlotState>::is_always_lock_free);

@@ -65,9 +65,11 @@ struct ZygoteReport {
   std::int64_t system_microseconds = 0;
 };
 
-/// From the program to one worker, over its control socket: brings the eventfd of a channel.
+/// From the program to one worker, over its control socket: brings the eventfd of a channel, or the
+/// memory of a shared buffer that the worker has asked for; nothing if there is no such buffer.
 struct ControlMessage {
   std::uint32_t channel = 0;
+  std::uint64_t buffer = 0;  // its id; 0: it is about a channel
 };
 
 inline constexpr std::size_t max_passed = 32;

@@ -297,7 +297,6 @@ TEST_SUITE("Portable") {
   }
 
   // SE-001
-  // SE-001
   TEST_CASE("container adaptors arrive equal, in their order") {
     check_crosses(std::stack<int>(std::deque<int>{1, 2, 3}));
     check_crosses(std::stack<std::string, std::vector<std::string>>({"a", "b"}));
@@ -357,6 +356,7 @@ TEST_SUITE("Portable") {
     }
   }
 
+  // SE-001
   TEST_CASE("aggregates arrive equal without a line of help") {
     check_crosses(Point{1.5, 2.5});
     check_crosses(Padded{'c', 7});

@@ -40,6 +40,7 @@
 #include <siding/sandbox.hpp>
 #include <siding/shield.hpp>
 #include <siding/semaphore.hpp>
+#include <siding/shared_buffer.hpp>
 #include <siding/sleep.hpp>
 #include <siding/stop_token.hpp>
 #include <siding/take.hpp>

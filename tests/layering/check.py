@@ -64,7 +64,8 @@ LAYERS = [
          "seccomp_filter", "stop_watcher",
          "worker_files", "worker_setup",
          "worker_process", "worker_region", "zygote", "zygote_main", "zygote_protocol",
-         "process_hook"),
+         "process_hook",
+         "shared_buffer", "shared_memory", "buffer_link", "pool_buffers", "worker_buffers"),
     ]),
     ("5 bridges and operations", "parts", [
         ("offload", "detail/offload_awaiter", "detail/abandon_awaiter"),

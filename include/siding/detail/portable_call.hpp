@@ -32,6 +32,8 @@ class ReplySink {
  public:
   /// Room for exactly `size` bytes.
   virtual std::span<std::byte> room(std::size_t size) = 0;
+  /// Takes the shared memory that the result names.
+  virtual BufferExchange* buffers() noexcept = 0;
 
  protected:
   ~ReplySink() = default;
@@ -134,9 +136,9 @@ struct CallTypes<LocalCall<F, A...>> {
 template <class T>
 void write_result(ReplySink& out, const T& value) {
   try {
-    WireWriter measured;
+    WireWriter measured(out.buffers());
     measured.value(value);
-    WireWriter written(out.room(measured.size()));
+    WireWriter written(out.room(measured.size()), out.buffers());
     written.value(value);
   } catch (...) {
     throw_unwritable_result();

@@ -16,6 +16,9 @@ class WireWriter;
 
 namespace detail {
 
+/// Takes the shared memory that a message names, or gives it: what crosses beside the bytes.
+class BufferExchange;
+
 /// How deep values may contain one another.
 inline constexpr int wire_depth_limit = 256;
 
@@ -62,6 +65,10 @@ class WireWriter {
   /// a pass over large vectors.
   explicit WireWriter(std::span<std::byte> target) noexcept
       : target_(target.data()), room_(target.size()) {}
+  /// The same for the messages of calls, which may name shared memory.
+  explicit WireWriter(detail::BufferExchange* buffers) noexcept : buffers_(buffers) {}
+  WireWriter(std::span<std::byte> target, detail::BufferExchange* buffers) noexcept
+      : target_(target.data()), room_(target.size()), buffers_(buffers) {}
   WireWriter(const WireWriter&) = delete;
   WireWriter& operator=(const WireWriter&) = delete;
 
@@ -96,6 +103,13 @@ class WireWriter {
   /// Bytes so far.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
+  /// For SharedBuffer: null if the bytes are no message of a call.
+  [[nodiscard]] detail::BufferExchange* buffers() const noexcept { return buffers_; }
+  /// Whether it only counts.
+  [[nodiscard]] bool counts_only() const noexcept {
+    return room_ == std::numeric_limits<std::size_t>::max();
+  }
+
  private:
   template <class Stream>
   friend class detail::WireLevel;
@@ -103,6 +117,7 @@ class WireWriter {
   std::byte* target_ = nullptr;
   std::size_t room_ = std::numeric_limits<std::size_t>::max();
   std::size_t size_ = 0;
+  detail::BufferExchange* buffers_ = nullptr;
   int depth_ = 0;
 };
 
@@ -114,8 +129,12 @@ class WireReader {
  public:
   /// `source` must outlive it, begin where the target of the writer began, and not change
   /// meanwhile.
-  explicit WireReader(std::span<const std::byte> source) noexcept
-      : begin_(source.data()), next_(source.data()), end_(source.data() + source.size()) {}
+  explicit WireReader(std::span<const std::byte> source,
+                      detail::BufferExchange* buffers = nullptr) noexcept
+      : begin_(source.data()),
+        next_(source.data()),
+        end_(source.data() + source.size()),
+        buffers_(buffers) {}
   WireReader(const WireReader&) = delete;
   WireReader& operator=(const WireReader&) = delete;
 
@@ -158,6 +177,9 @@ class WireReader {
     if (left() != 0) detail::throw_wire_left_over(left());
   }
 
+  /// For SharedBuffer: null if the bytes are no message of a call.
+  [[nodiscard]] detail::BufferExchange* buffers() const noexcept { return buffers_; }
+
  private:
   template <class Stream>
   friend class detail::WireLevel;
@@ -165,6 +187,7 @@ class WireReader {
   const std::byte* begin_;
   const std::byte* next_;
   const std::byte* end_;
+  detail::BufferExchange* buffers_;
   int depth_ = 0;
 };
 
