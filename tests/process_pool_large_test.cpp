@@ -204,6 +204,7 @@ TEST_SUITE("ProcessPool and large calls") {
     CHECK(value_of(pool->submit(own_pid)) == pid);
   }
 
+  // PP-024
   TEST_CASE("a low limit of file sizes bounds what crosses, and says so") {
     const LowerLimit limit(RLIMIT_FSIZE, 4 * mebibyte);
     const Pool pool(1);
