@@ -60,8 +60,9 @@ WORKLOADS = {
         "left_out": PROCESSES_LEFT_OUT,
     },
     "w5": {
-        "question": "W5 process_payload: 1 MiB there and back by value, 4 in flight, 2 processes",
-        "programs": [("siding", None), ("python", "w5")],
+        "question": "W5 process_payload: 1 MiB there and back by value, 4 in flight, 2 processes; "
+                    "siding also by handle (SharedBuffer)",
+        "programs": [("siding", None), ("siding", "by_handle"), ("python", "w5")],
         "columns": [("gb_per_s", "GB/s one way"), ("mean_us", "mean us"),
                     ("cpu_us_per_call", "CPU us/call")],
         "left_out": PROCESSES_LEFT_OUT,
