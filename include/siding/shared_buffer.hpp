@@ -95,7 +95,7 @@ std::size_t count_shared(std::size_t size) {
 /// when the call ends that it runs then. A worker that dies leaves nothing.
 /// Cost: making one of n bytes has the system clear n bytes, when they are first touched. A region takes a
 /// descriptor in each process that has it. The first call that names it in a worker waits until the pool
-/// has sent it there, some tens of microseconds; later ones take nothing.
+/// has sent it there, about 0.1 ms; later ones take nothing.
 /// Thread safety: distinct objects: safe. Shared objects: unsafe. The bytes: as above.
 /// Limits: a handle crosses with a call of a ProcessPool only. Elsewhere, as with `to_wire`, in a context
 /// variable or in an exception, writing it throws SerializationError.
