@@ -150,7 +150,7 @@ siding::Task<> send_everything(siding::ProcessPool& pool) {
 
   // On the pool itself this does not compile. On an Executor only the call can tell.
   siding::Executor& executor = pool;
-  const int factor = 6;
+  int factor = 6;
   const auto closure = [factor](int number) { return factor * number; };
   try {
     co_await siding::offload(executor, closure, 7);

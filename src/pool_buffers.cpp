@@ -131,7 +131,8 @@ BufferName ResultBuffers::name(const std::shared_ptr<SharedMemory>&, bool) {
   throw_wire_error("a shared buffer was written while a result was read");
 }
 
-std::shared_ptr<SharedMemory> ResultBuffers::find(const BufferName& name, bool writable) {
+// Mapped for writing in any case: the result may have handles of both kinds to one buffer.
+std::shared_ptr<SharedMemory> ResultBuffers::find(const BufferName& name, bool) {
   if (name.kind == BufferName::known) {
     for (const std::shared_ptr<SharedMemory>& memory : held_) {
       if (memory->id() == name.number && memory->size() == name.size) return memory;
@@ -145,7 +146,7 @@ std::shared_ptr<SharedMemory> ResultBuffers::find(const BufferName& name, bool w
     throw_wire_error("a message is damaged: it names a shared buffer that was not sent");
   }
   std::shared_ptr<SharedMemory> memory = SharedMemory::open(
-      desk_->take(call_, name.number), static_cast<std::size_t>(name.size), writable, 0);
+      desk_->take(call_, name.number), static_cast<std::size_t>(name.size), true, 0);
   opened_.emplace_back(name.number, memory);
   return memory;
 }

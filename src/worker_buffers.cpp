@@ -64,7 +64,7 @@ std::shared_ptr<SharedMemory> WorkerBuffers::find(const BufferName& name, bool w
     return each.memory;
   }
   for (const std::shared_ptr<SharedMemory>& each : arguments_) {
-    // Not kept any more, because the call names more than are.
+    // It made room for others that the call names.
     if (each->id() == name.number && each->writable() == writable) return each;
   }
   std::shared_ptr<SharedMemory> memory = SharedMemory::open(

@@ -140,6 +140,11 @@ Word sum_band(Band band) {
 }
 Band make_band(SharedBuffer given) { return {given, given.read_only(), {counting(10), given, counting(20)}}; }
 
+std::pair<ReadOnlySharedBuffer, SharedBuffer> make_pair_of_one() {
+  SharedBuffer made = counting(10);
+  return {made.read_only(), made};
+}
+
 std::vector<SharedBuffer> make_many(std::size_t count) {
   std::vector<SharedBuffer> made;
   for (std::size_t i = 0; i < count; ++i) made.push_back(SharedBuffer::of(std::array{Word{i}}));
@@ -381,6 +386,11 @@ TEST_SUITE("SharedBuffer and ProcessPool") {
     CHECK(sum(made.layers[0]) == sum_to(10));
     CHECK(made.layers[1] == buffer);
     CHECK(sum(made.layers[2]) == sum_to(20));
+
+    const auto [read_only, writable] = value_of(pool->submit(make_pair_of_one));
+    CHECK(read_only == writable.read_only());
+    writable.as<Word>()[0] = 100;
+    CHECK(sum(read_only) == sum_to(10) + 100);
   }
 
   TEST_CASE("it crosses with the calls of map, and with those that a task awaits") {

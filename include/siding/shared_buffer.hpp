@@ -137,7 +137,7 @@ class SharedBuffer {
   /// A handle to the same memory that cannot write.
   [[nodiscard]] ReadOnlySharedBuffer read_only() const noexcept;
 
-  /// Whether both name the same region, or both none.
+  /// Whether both are copies of one handle, or neither has memory.
   friend bool operator==(const SharedBuffer& a, const SharedBuffer& b) noexcept {
     return a.bytes_.memory() == b.bytes_.memory();
   }
