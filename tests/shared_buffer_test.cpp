@@ -18,6 +18,7 @@
 #include <fstream>
 #include <numeric>
 #include <optional>
+#include <random>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -32,6 +33,7 @@
 #include "support/leak_guard.hpp"
 #include "support/limits.hpp"
 #include "support/process_pool_subject.hpp"
+#include "support/seed.hpp"
 #include "worker_region.hpp"
 
 namespace siding_test::shared_buffer_test {
@@ -500,6 +502,47 @@ TEST_SUITE("SharedBuffer and ProcessPool") {
       buffer = SharedBuffer();
       CHECK(has_none(::getpid()));
     }
+  }
+
+  // PP-005
+  TEST_CASE("workers may be killed at any moment: every call has its right result, or crashed") {
+    const unsigned seed = random_seed();
+    INFO("SIDING_TEST_SEED=", seed);
+    std::minstd_rand random(seed);
+    const Pool pool(2);
+    int right = 0;
+    int wrong = 0;
+    int killed = 0;
+    while (killed < 60) {
+      int pid = -1;
+      try {
+        pid = value_of(pool->submit(own_pid));
+      } catch (const siding::WorkerCrashed&) {
+        continue;  // it came to the one that is about to die
+      }
+      ++killed;
+      const SharedBuffer shared = counting(1000);
+      std::vector<Future<Word>> sums;
+      std::vector<Future<SharedBuffer>> made;
+      for (std::size_t i = 1; i <= 6; ++i) {
+        sums.push_back(pool->submit(sum_writable, i % 2 == 0 ? shared : counting(1000)));
+        made.push_back(pool->submit(make_counting, std::size_t{1000}));
+      }
+      for (unsigned turns = random() % 64; turns != 0; --turns) std::this_thread::yield();
+      ::kill(pid, SIGKILL);
+      const auto look = [&](auto& call, auto is_right) {
+        try {
+          (is_right(value_of(call)) ? right : wrong) += 1;
+        } catch (const siding::WorkerCrashed&) {
+          // It ran there.
+        }
+      };
+      for (auto& call : sums) look(call, [](Word result) { return result == sum_to(1000); });
+      for (auto& call : made) look(call, [](auto result) { return sum(result) == sum_to(1000); });
+    }
+    CHECK(wrong == 0);
+    CHECK(right > 60 * 6);
+    CHECK(has_none(::getpid()));
   }
 
   TEST_CASE("calls that are cancelled before they begin leave nothing, here or on the way") {
