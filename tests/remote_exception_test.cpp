@@ -450,7 +450,10 @@ TEST_SUITE("exceptions from other processes") {
     CHECK(siding::remote_origin(twice)->pid() == worker);
     CHECK(describe(twice) == "std::out_of_range: ham (in process 4711, call parse)");
 
-    const auto crash = std::make_exception_ptr(siding::WorkerCrashed("gone", 7, SIGKILL, 0, "load"));
+    siding::CrashDetails details;
+    details.pid = 7;
+    details.call = "load";
+    const auto crash = std::make_exception_ptr(siding::WorkerCrashed("gone", details));
     CHECK(siding::remote_origin(crash)->pid() == 7);
     CHECK(siding::remote_origin(crash)->call() == "load");
   }
