@@ -58,8 +58,9 @@ std::uint64_t random_output_magic() noexcept {
   return std::uint64_t{device()} << 32 | device();
 }
 
-WorkerOutput::WorkerOutput(const Callback& callback)
+WorkerOutput::WorkerOutput(const Callback& callback, const std::atomic<std::int32_t>& said_pid)
     : callback_(callback),
+      said_pid_(said_pid),
       magic_(random_output_magic()),
       streams_{Stream([this](std::string_view text) { give(false, streams_[0], text); }),
                Stream([this](std::string_view text) { give(true, streams_[1], text); })} {
@@ -95,7 +96,7 @@ void WorkerOutput::read(std::size_t stream) noexcept {
     try {
       take(from, {buffer.data(), static_cast<std::size_t>(size)});
     } catch (const std::exception& error) {
-      log(fmt::format("output of worker process {} is lost: {}", pid_, error.what()));
+      log(fmt::format("output of worker process {} is lost: {}", pid(), error.what()));
     }
   }
   from.pipe = FileDescriptor();  // every process that had the other end has closed it
@@ -152,12 +153,15 @@ void WorkerOutput::begin(Stream& stream, std::uint64_t call) {
     if (found != names_.end()) stream.call = found->second;
     return;
   }
-  // Standard error is marked last. Calls begin in the order of their numbers.
-  if (&stream == &streams_[1] && !names_.empty()) names_.erase(names_.begin());
+  // Calls are made in the order of their numbers. One stream may be read further than the other.
+  ++stream.ended;
+  for (; ended_ < std::min(streams_[0].ended, streams_[1].ended); ++ended_) {
+    if (!names_.empty()) names_.erase(names_.begin());
+  }
 }
 
 void WorkerOutput::give(bool is_error, const Stream& stream, std::string_view text) noexcept {
-  const OutputLine line{text, is_error, pid_, stream.call};
+  const OutputLine line{text, is_error, pid(), stream.call};
   try {
     if (callback_) {
       callback_(line);

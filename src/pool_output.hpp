@@ -7,6 +7,7 @@
 #include <siding/process_pool_options.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -32,9 +33,9 @@ class WorkerOutput {
  public:
   using Callback = std::function<void(const OutputLine&)>;
 
-  /// Makes the pipes. `callback` outlives this; empty: to standard output and error. Throws
-  /// std::system_error.
-  explicit WorkerOutput(const Callback& callback);
+  /// Makes the pipes. `callback` outlives this; empty: to standard output and error. So does `said_pid`,
+  /// which counts until set_pid(). Throws std::system_error.
+  WorkerOutput(const Callback& callback, const std::atomic<std::int32_t>& said_pid);
 
   /// The worker's ends, in the order of the numbers 1 and 2; the program keeps none.
   std::array<FileDescriptor, 2> theirs;
@@ -63,6 +64,7 @@ class WorkerOutput {
     LineRelay lines;
     std::string held;  // may be the beginning of a mark
     std::string call;  // its name
+    std::uint64_t ended = 0;  // calls
   };
 
   void take(Stream& stream, std::string_view bytes);
@@ -70,11 +72,17 @@ class WorkerOutput {
   void begin(Stream& stream, std::uint64_t call);
 
   const Callback& callback_;
+  const std::atomic<std::int32_t>& said_pid_;
   const std::uint64_t magic_;
+  pid_t pid() const noexcept {
+    return pid_ >= 0 ? pid_ : said_pid_.load(std::memory_order_relaxed);
+  }
+
   pid_t pid_ = -1;
   std::array<Stream, 2> streams_;
   std::mutex mutex_;
-  std::map<std::uint64_t, std::string> names_;  // guarded by mutex_; of calls that have not ended
+  std::map<std::uint64_t, std::string> names_;  // guarded by mutex_; of calls that may still print
+  std::uint64_t ended_ = 0;                     // on both streams
 };
 
 }  // namespace siding::detail

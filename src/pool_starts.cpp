@@ -130,7 +130,7 @@ void PoolCore::start_worker(Lock& lock) {
     passed = {memory.get(), theirs.get(), setup_.get()};
     if (options_.output == Output::relay) {
       message.flags |= spawn_output;
-      worker->output = std::make_unique<WorkerOutput>(options_.on_output);
+      worker->output = std::make_unique<WorkerOutput>(options_.on_output, header.pid);
       header.output_magic = worker->output->magic();
       for (const FileDescriptor& end : worker->output->theirs) passed.push_back(end.get());
     }

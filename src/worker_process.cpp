@@ -75,6 +75,7 @@ class Worker final : public ReplySink, private BufferHost {
       events_[i] = out_of_the_way(std::move(given.events[i]));
     }
     ::prctl(PR_SET_NAME, region_->header.name);
+    region_->header.pid.store(::getpid(), std::memory_order_relaxed);
     watch_for_crashes(region_->crash);
     set_up(given);
   }

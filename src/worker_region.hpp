@@ -103,6 +103,7 @@ struct RegionHeader {
   std::atomic<std::uint32_t> mean_nanoseconds;  // of a call, lately
   std::atomic<std::uint32_t> finished;          // how many results were announced, on any channel
   std::atomic<std::uint32_t> large;             // it uses more memory than it should
+  std::atomic<std::int32_t> pid;                // for what it prints before the zygote has named it
   char start_error[256];  // why it could not be set up, before it ended with cannot_start
   // A futex: 1 while the worker sleeps or is about to. Whoever clears it wakes the worker.
   alignas(64) std::atomic<std::uint32_t> asleep;

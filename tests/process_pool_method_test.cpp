@@ -53,10 +53,10 @@ TEST_SUITE("ProcessPool: start methods") {
   TEST_CASE("a worker has what static objects made; of a snapshot, what the program has made of it") {
     const TableIs changed(42);
     for (const StartMethod method : {StartMethod::clean, StartMethod::isolated}) {
-      const siding::ProcessPool pool(with(method));
-      CHECK(value_of(const_cast<siding::ProcessPool&>(pool).submit(read_table)) == 1);
+      const Pool pool = Pool::exactly(with(method));
+      CHECK(value_of(pool->submit(read_table)) == 1);
     }
-    Pool pool(with(StartMethod::snapshot));
+    const Pool pool = Pool::exactly(with(StartMethod::snapshot));
     table = 43;  // later
     CHECK(value_of(pool->submit(read_table)) == 42);
     CHECK(value_of(pool->submit(write_table, 7)) == 7);
@@ -67,7 +67,7 @@ TEST_SUITE("ProcessPool: start methods") {
   TEST_CASE("what one worker of a snapshot writes, no other one sees") {
     siding::ProcessPoolOptions options = with(StartMethod::snapshot);
     options.max_tasks_per_child = 1;
-    const Pool pool(options);
+    const Pool pool = Pool::exactly(options);
     CHECK(value_of(pool->submit(write_table, 99)) == 99);
     CHECK(value_of(pool->submit(read_table)) == 1);
   }
@@ -77,7 +77,7 @@ TEST_SUITE("ProcessPool: start methods") {
       siding::ProcessPoolOptions options = with(method);
       options.init = [] { loaded = ::getpid(); };
       options.max_tasks_per_child = 1;
-      const Pool pool(options);
+      const Pool pool = Pool::exactly(options);
       const int where = value_of(pool->submit(read_loaded));
       CHECK(where > 0);
       CHECK(value_of(pool->submit(parent_pid)) == where);
@@ -103,7 +103,7 @@ TEST_SUITE("ProcessPool: start methods") {
   TEST_CASE("an init that throws breaks the pool with its error") {
     siding::ProcessPoolOptions options = with(StartMethod::clean);
     options.init = [] { throw std::invalid_argument("no model"); };
-    const Pool pool(options);
+    const Pool pool = Pool::exactly(options);
     const auto call = pool->submit(square, 3);
     try {
       value_of(call);
@@ -119,7 +119,7 @@ TEST_SUITE("ProcessPool: start methods") {
   TEST_CASE("an init that ends its process breaks the pool") {
     siding::ProcessPoolOptions options = with(StartMethod::clean);
     options.init = [] { ::_exit(3); };
-    const Pool pool(options);
+    const Pool pool = Pool::exactly(options);
     CHECK_THROWS_WITH_AS(value_of(pool->submit(square, 3)),
                          doctest::Contains("init ended the process"), siding::BrokenExecutor);
   }
@@ -128,7 +128,7 @@ TEST_SUITE("ProcessPool: start methods") {
             doctest::skip(SIDING_SANITIZED)) {  // their own threads are not counted
     siding::ProcessPoolOptions options = with(StartMethod::clean);
     options.init = [] { std::thread([] { ::pause(); }).detach(); };
-    const Pool pool(options);
+    const Pool pool = Pool::exactly(options);
     CHECK_THROWS_WITH_AS(value_of(pool->submit(square, 3)), doctest::Contains("init started a thread"),
                          siding::ProcessPoolUnavailable);
   }
@@ -136,7 +136,7 @@ TEST_SUITE("ProcessPool: start methods") {
   TEST_CASE("each isolated worker is the program started anew") {
     siding::ProcessPoolOptions options = with(StartMethod::isolated);
     options.max_workers = 2;
-    const Pool pool(options);
+    const Pool pool = Pool::exactly(options);
     Gate gate;
     std::vector<siding::Future<int>> calls;
     for (int i = 0; i < 2; ++i) {
@@ -159,7 +159,7 @@ TEST_SUITE("ProcessPool: start methods") {
     REQUIRE(::pipe(ends) == 0);  // inherited by what the program executes
     for (const StartMethod method :
          {StartMethod::clean, StartMethod::snapshot, StartMethod::isolated}) {
-      const Pool pool(with(method));
+      const Pool pool = Pool::exactly(with(method));
       const auto same = [](unsigned long inode) {
         int count = 0;
         for (int file = 0; file < 4096; ++file) count += Gate::inode(file) == inode ? 1 : 0;
@@ -186,7 +186,7 @@ TEST_SUITE("ProcessPool: start methods") {
   TEST_CASE("when the process that workers are copied from is killed, another takes its place") {
     for (const StartMethod method :
          {StartMethod::clean, StartMethod::snapshot, StartMethod::isolated}) {
-      const Pool pool(with(method));
+      const Pool pool = Pool::exactly(with(method));
       const int parent = value_of(pool->submit(parent_pid));
       ::kill(parent, SIGKILL);
       CHECK(becomes_true([&] { return pool->worker_count() == 0; }));

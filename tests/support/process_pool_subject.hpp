@@ -34,11 +34,17 @@ class PoolSubject : KeptForGood {
       : pool_(std::make_unique<siding::ProcessPool>(with_start_method(std::move(options)))) {}
   explicit PoolSubject(std::size_t workers)
       : PoolSubject(siding::ProcessPoolOptions{.max_workers = workers}) {}
+  /// With the start method that its options name, whatever the run's is.
+  static PoolSubject exactly(siding::ProcessPoolOptions options) {
+    return PoolSubject(std::move(options), nullptr);
+  }
   siding::ProcessPool* operator->() const { return pool_.get(); }
   siding::ProcessPool& operator*() const { return *pool_; }
   void reset() { pool_.reset(); }
 
  private:
+  PoolSubject(siding::ProcessPoolOptions options, std::nullptr_t)
+      : pool_(std::make_unique<siding::ProcessPool>(std::move(options))) {}
   static siding::ProcessPoolOptions with_start_method(siding::ProcessPoolOptions options) {
     if (options.start == siding::StartMethod::clean) options.start = start_method();
     return options;
