@@ -25,8 +25,9 @@ all_configs=(gcc gcc-asan gcc-tsan clang clang-asan clang-tsan)
 # Files compiled as one unit. Chosen: the largest unit takes a quarter of a build's time, so that both
 # processors are kept busy; larger ones would save little (4 % of their code is compiled twice).
 unity_size=24
-# These do not depend on how the library was built: they run in the first configuration only.
-build_independent=(headers must_not_compile layering model consumer)
+# These depend little or not at all on how the library was built: they run in the first configuration
+# only.
+build_independent=(headers must_not_compile layering model consumer start_methods)
 
 passed=0
 failed=0
