@@ -126,8 +126,8 @@ TEST_SUITE("the start of a zygote") {
   // PP-027
   TEST_CASE("where constructors start threads, workers can be executed one by one") {
     Gate gate;
-    const InZygotes threads(Does::start_a_thread, gate.key());
     const Pool pool({.max_workers = 2, .start = siding::StartMethod::isolated});
+    const InZygotes threads(Does::start_a_thread, gate.key());
     CHECK(value_of(pool->submit(square, 3)) == 9);
     // One in the process that the workers are children of, one in the worker.
     CHECK(gate.arrivals() == 2);
