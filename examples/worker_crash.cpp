@@ -44,7 +44,7 @@ int asserts(int answer) {
 }
 int exits() { std::exit(3); }
 int throws() { throw std::invalid_argument("no answer"); }
-int eats_memory() { return std::vector<int>(std::size_t{1} << 28).back(); }  // 1 GiB
+std::vector<char> eats_memory() { return std::vector<char>(std::size_t{1} << 30); }
 int kills_itself() { return std::raise(SIGKILL); }
 // Counts in memory that outlives the worker.
 int fails_once(const siding::SharedBuffer& attempts) {
