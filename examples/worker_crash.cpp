@@ -61,8 +61,9 @@ void tell(const siding::WorkerCrashed& crash) {
   }
   fmt::print("{}: SIG{}", crash.call(), ::sigabbrev_np(crash.signal()));
   if (how.fault_address.has_value()) fmt::print(" at address {:#x}", *how.fault_address);
-  // "function (file+0x1234)", then the next frame.
-  if (crash.signal() == SIGSEGV) fmt::print(", in {}", how.backtrace.substr(0, how.backtrace.find(" (/")));
+  // A line for each frame: "function (file+0x1234)".
+  const std::string frame = how.backtrace.substr(0, how.backtrace.find('\n'));
+  if (crash.signal() == SIGSEGV) fmt::print(", in {}", frame.substr(0, frame.rfind(" (")));
   // "program: file:line: function: Assertion ..."
   if (!how.message.empty()) fmt::print(", {}", how.message.substr(how.message.find("Assertion")));
   if (how.attempt > 1) fmt::print(", {} workers died of it", how.earlier.size() + 1);
