@@ -24,20 +24,12 @@
 #include "support/leak_guard.hpp"
 #include "support/limits.hpp"
 #include "support/process_pool_subject.hpp"
+#include "support/process_tree.hpp"
 
 namespace siding_test::process_pool_crash_test {
 namespace {
 
 using Pool = PoolSubject;
-
-// The thread sanitizer lets no thread be started in the child of a program with threads.
-#if defined(__SANITIZE_THREAD__)
-constexpr bool thread_sanitized = true;
-#elif defined(__has_feature)
-constexpr bool thread_sanitized = __has_feature(thread_sanitizer);
-#else
-constexpr bool thread_sanitized = false;
-#endif
 
 enum class End { sigkill, sigsegv, abort, exit99 };
 
@@ -71,15 +63,6 @@ int pass_and_pid(GateKey key) {
 }
 
 bool exists(pid_t pid) { return ::kill(pid, 0) == 0; }
-
-/// A process that is there and not merely waiting to be collected.
-bool lives(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  std::getline(file, line);
-  const std::size_t end = line.rfind(')');
-  return end != std::string::npos && line[end + 2] != 'Z' && line[end + 2] != 'X';
-}
 
 TEST_SUITE("ProcessPool and death") {
   // PP-004

@@ -54,16 +54,32 @@ class SharedCounts {
   Count* counts_ = nullptr;
 };
 
-/// Raises a count. A worker, of any process. Maps them for each call: workers live as long as pools.
+/// The counts of a test as a worker of any process sees them. Mapped for each call: workers live as long
+/// as pools.
+class MappedCounts {
+ public:
+  explicit MappedCounts(CountsKey key) : size_(key.size) {
+    const std::string path =
+        "/proc/" + std::to_string(key.process) + "/fd/" + std::to_string(key.descriptor);
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    counts_ = SharedCounts::map(descriptor, size_);
+    ::close(descriptor);
+  }
+  ~MappedCounts() { ::munmap(counts_, size_ * sizeof(Count)); }
+  MappedCounts(const MappedCounts&) = delete;
+  MappedCounts& operator=(const MappedCounts&) = delete;
+
+  Count& operator[](std::size_t i) const { return counts_[i]; }
+
+ private:
+  std::size_t size_;
+  Count* counts_;
+};
+
+/// Raises a count. A worker, of any process.
 inline int raise_count(CountsKey key, std::size_t place) {
-  const std::string path =
-      "/proc/" + std::to_string(key.process) + "/fd/" + std::to_string(key.descriptor);
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  Count* counts = SharedCounts::map(descriptor, key.size);
-  const int now = counts[place].fetch_add(1) + 1;
-  ::munmap(counts, key.size * sizeof(Count));
-  ::close(descriptor);
-  return now;
+  const MappedCounts counts(key);
+  return counts[place].fetch_add(1) + 1;
 }
 
 }  // namespace siding_test
