@@ -116,7 +116,7 @@ inline void die_by(int signal_number) {
 
 inline void crash_at_null() {
   if (SIDING_SANITIZED) die_by(SIGSEGV);
-  int* volatile nowhere = nullptr;
+  volatile int* volatile nowhere = nullptr;
   *nowhere = 1;
 }
 
