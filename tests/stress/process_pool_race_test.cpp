@@ -79,7 +79,7 @@ struct Round {
   std::vector<Future<int>> follow(siding::ProcessPool& pool, CountsKey key) const {
     std::vector<Future<int>> calls;
     for (std::size_t i = 1; i <= followers; ++i) {
-      calls.push_back(pool.submit(last_for, key, first + i, nanoseconds(10us)));
+      calls.push_back(pool.submit(last_for, key, first + i, nanoseconds(100us)));
     }
     return calls;
   }
