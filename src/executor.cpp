@@ -65,8 +65,8 @@ void enqueue_node(Executor& executor, JobNode& node) {
   if (node.limits != nullptr && !executor.can_end_calls()) [[unlikely]] {
     throw std::invalid_argument(
         "run_limit, queue_limit and retries need an executor that can end a call, which this one cannot: "
-        "use a ProcessPool (to_process); or put timeout() around the await, which leaves the function "
-        "running");
+        "use a ProcessPool (to_process); or put timeout() around an await with OnCancel::abandon, which "
+        "leaves the function running");
   }
   const SubmitScope scope(node);
   node.variables = current_variables();

@@ -80,7 +80,11 @@ bool PoolCore::extract(const std::shared_ptr<PoolWorker>& worker, std::uint32_t 
   }
   worker->has_finished_a_call = true;
   failed_starts_ = 0;
-  ++(source.kind == ReplyKind::value ? counts_.completed : counts_.failed);
+  if (call.ending != Ending::none) {
+    ++counts_.ended;  // asked to stop, it has returned
+  } else {
+    ++(source.kind == ReplyKind::value ? counts_.completed : counts_.failed);
+  }
   if (options_.max_rss != 0 && !worker->leaving) note_growth(*worker);
   result.node = std::exchange(call.node, nullptr);
   result.kind = source.kind;

@@ -84,7 +84,9 @@ std::exception_ptr PoolCore::crash_error(const PoolWorker& worker, const JobNode
       try {
         std::rethrow_exception(before);
       } catch (const WorkerCrashed& crash) {
-        details.earlier.push_back(crash);
+        CrashDetails own = crash.details();
+        own.earlier.clear();  // they are here already
+        details.earlier.emplace_back(crash.what(), std::move(own));
       }
     }
   }

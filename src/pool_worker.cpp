@@ -14,7 +14,8 @@ PoolWorker::PoolWorker(std::uint32_t token_given) : token(token_given) {
 
 bool PoolWorker::may_take() noexcept {
   const bool takes = state == State::starting || state == State::alive;
-  return takes && !condemned() && !leaving && tasks_left != 0 && initialized && !requests_full && !free_slots.empty() && ring_has_room();
+  return takes && !condemned() && !leaving && tasks_left != 0 && initialized && !requests_full &&
+         !free_slots.empty() && ring_has_room();
 }
 
 bool PoolWorker::ring_has_room() noexcept {

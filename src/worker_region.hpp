@@ -44,7 +44,7 @@ inline constexpr std::size_t smallest_arena = std::size_t{64} << 10;
 /// calls of a megabyte.
 inline constexpr std::size_t kept_arena = std::size_t{4} << 20;
 
-/// What becomes of a slot is decided by compare-and-swap on its state:
+/// What becomes of a slot is decided by its state: by compare-and-swap where two sides may want it.
 ///   empty -> queued     the program
 ///   queued -> running   the worker: the function is called
 ///   queued -> empty     the program: recalled, the function is never called here

@@ -31,7 +31,8 @@ struct CallOptions {
   // std::invalid_argument, because no function can be ended from outside in its own process.
   /// How long the function may run. Past it, one that takes a `std::stop_token` is asked to stop, and has
   /// `ProcessPoolOptions::cancel_grace` to return; then its worker is ended. The call fails with
-  /// TimeoutError, whatever the function returned meanwhile. The time in the queue does not count.
+  /// TimeoutError, also if the function returns after it was asked; a result that is there before that
+  /// counts. The time in the queue does not.
   Limit run_limit{};
   /// How long the call may wait for a worker. Past it the call fails with TimeoutError, and is never made.
   Limit queue_limit{};

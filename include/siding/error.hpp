@@ -64,7 +64,7 @@ struct CrashDetails {
   std::string backtrace{};  ///< one line for each frame, the innermost first; empty where not to be had
   std::string last_output{};  ///< its last lines on standard error, where Output::relay is set
   ResourceUsage usage{};
-  std::vector<WorkerCrashed> earlier{};  ///< the attempts before
+  std::vector<WorkerCrashed> earlier;  ///< the attempts before, each without its own
 };
 
 /// The process that ran a call has died.
@@ -90,7 +90,7 @@ class SIDING_EXPORT WorkerCrashed : public BrokenExecutor {
 };
 
 /// A call with `CallOptions::retries` has killed as many workers as
-/// `ProcessPoolOptions::poison_limit` allows.
+/// `ProcessPoolOptions::poison_limit` allows, and is not made again although it had retries left.
 class SIDING_EXPORT PoisonCall : public WorkerCrashed {
  public:
   using WorkerCrashed::WorkerCrashed;

@@ -25,9 +25,9 @@ class PoolCore;
 /// started are moved to other workers, and the worker is replaced.
 ///
 /// Workers are copies of this program that stopped before main(): static objects exist there, what
-/// main() did has not happened; StartMethod offers others. The function, its arguments and its result are copied, so they must
-/// be Portable: free functions, lambdas without captures, values. What cannot cross is refused at
-/// compile time, or with NotPortable where the pool is known as an Executor only.
+/// main() did has not happened. StartMethod offers others. The function, its arguments and its result
+/// are copied, so they must be Portable: free functions, lambdas without captures, values. What cannot
+/// cross is refused at compile time, or with NotPortable where the pool is known as an Executor only.
 ///
 /// A process is made when a call finds none idle and there are fewer than `max_workers`. A call that
 /// was submitted starts at once if a worker is idle or can be made, whatever the running calls do.
@@ -94,7 +94,7 @@ class SIDING_EXPORT ProcessPool final : public Executor {
   /// Parameters:
   ///   options  `cancel_pending` cancels what no worker has begun. `timeout`: past it the future fails with
   ///            TimeoutError, which names the calls that still run; the pool goes on ending.
-  /// Returns: a future that is done when no worker is left.
+  /// Returns: a future that is done when no worker is left; with `wait = false` at once.
   /// Thread safety: any thread, any number of times.
   /// Cancellation: cancelling the await changes nothing for the pool.
   Future<void> close(ShutdownOptions options = {});
@@ -102,7 +102,8 @@ class SIDING_EXPORT ProcessPool final : public Executor {
   /// a call whose result has come back keeps it. Does not wait: `shutdown` or `close` do. Any thread.
   void kill() noexcept;
 
-  /// Whether it works: not shut down, not broken, and the last worker that was made could be made. Any thread.
+  /// Whether it works: not shut down, not broken, and the last worker that was asked for could be made.
+  /// Any thread.
   [[nodiscard]] bool healthy() const noexcept;
   /// All of it at one moment. Any thread.
   [[nodiscard]] ProcessPoolStatistics statistics() const noexcept;

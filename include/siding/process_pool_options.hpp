@@ -28,7 +28,8 @@ enum class StartMethod : unsigned char {
   /// Of the program as it is when the pool is made, which is forked for that: its global variables are
   /// there, and large tables are shared with it until either side writes. A fork copies none of the
   /// program's other threads: what they had locked stays locked for ever in workers. Make such pools
-  /// before threads are started. The fork takes about 17 ms for each GiB that the program uses.
+  /// before threads are started. That fork, and that of each worker, takes some 20 ms for each GiB that
+  /// the program uses. If the copy is killed, the next one is of the program as it is then.
   snapshot,
   /// Each worker is executed anew, on its own. For programs in which constructors of static objects
   /// start threads, which cannot be copied. Takes as long as the program needs to come to main().
@@ -151,7 +152,7 @@ struct ProcessPoolStatistics {
   std::uint64_t completed = 0;    ///< calls that returned
   std::uint64_t failed = 0;       ///< calls that threw
   std::uint64_t crashed = 0;      ///< deaths of workers while they ran a call
-  std::uint64_t ended = 0;        ///< calls whose worker was ended: cancelled, or past their run_limit
+  std::uint64_t ended = 0;        ///< calls that were asked to stop, or whose worker was ended
   std::uint64_t retried = 0;      ///< calls that were made again
   std::uint64_t started = 0;      ///< workers that were made
   std::uint64_t retired = 0;      ///< workers that were replaced or let go without need

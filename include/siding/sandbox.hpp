@@ -23,9 +23,9 @@ namespace siding {
 ///   - the result: the program must not believe it more than it believes the input. siding checks what
 ///     comes back against its types (see `wire.hpp`), and not what it means.
 ///   - what else is shared. Descriptors that are open in the worker stay: standard output and error,
-///     where it can write what it likes (also what a terminal takes for commands), and whatever the
-///     program opened without O_CLOEXEC before the first pool was made. It can also wake the program
-///     for nothing, and write nonsense where the two exchange calls, which costs time, or that worker.
+///     where it can write what it likes (also what a terminal takes for commands), and what constructors
+///     of static objects have opened. It can also wake the program for nothing, and write nonsense
+///     where the two exchange calls, which costs time, or that worker.
 ///   - what the worker has in its memory: the program's constants and what its static objects hold, and
 ///     the arguments and context variables of the calls that it makes, also of earlier ones. So keys do
 ///     not belong there; let a worker end after some calls if inputs must not learn of each other.
