@@ -324,7 +324,7 @@ class Round {
         canceller_.note(call, window.back().second);
       }
       for (auto& [call, future] : window) {
-        becomes_true([&future = future] { return future.done(); });
+        becomes_true([&call_future = future] { return call_future.done(); });
         call->ending = ending_of(future);
       }
     }
@@ -416,7 +416,7 @@ void run_rounds(StartMethod start, unsigned long usual) {
 TEST_SUITE("ProcessPool in chaos") {
   // PP-004, PP-005, PP-006, PP-010, PP-011, PP-013, PP-018
   TEST_CASE("clean workers: no call is lost or runs twice, no innocent suffers, nothing is left") {
-    run_rounds(StartMethod::clean, 13);
+    run_rounds(StartMethod::clean, SIDING_SANITIZED ? 8 : 13);
   }
 
   // PP-027
