@@ -64,6 +64,7 @@ struct CrashDetails {
   std::string backtrace{};  ///< one line for each frame, the innermost first; empty where not to be had
   std::string last_output{};  ///< its last lines on standard error, where Output::relay is set
   ResourceUsage usage{};
+  // Without `{}`, for which clang would need the complete type here.
   std::vector<WorkerCrashed> earlier;  ///< the attempts before, each without its own
 };
 
