@@ -20,6 +20,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <utility>
@@ -32,7 +33,7 @@ namespace {
 struct ExecutedWorker {
   pid_t zygote = -1;
   int descriptors = 0;
-  bool has_output = false;
+  std::uint32_t flags = 0;
 };
 constinit ExecutedWorker executed_worker;
 
@@ -59,7 +60,7 @@ WorkerExecution prepare_execution(const Received& received, std::uint32_t flags)
     execution.error = error.what();
   }
   execution.mark = fmt::format("{}=worker,{},{},{}", zygote_variable, ::getpid(), received.count,
-                               (flags & spawn_output) != 0 ? 1 : 0);
+                               flags);
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     execution.environment.push_back(*entry);
   }
@@ -94,14 +95,14 @@ bool executed_worker_wanted(std::string_view text) noexcept {
   if (!text.starts_with(word)) return false;
   text.remove_prefix(word.size());
   ExecutedWorker found;
-  int output = 0;
+  int flags = 0;
   if (!read_number(text, found.zygote) || !read_number(text, found.descriptors) ||
-      !read_number(text, output) || !text.empty() || found.descriptors < 3 ||
+      !read_number(text, flags) || !text.empty() || found.descriptors < 3 ||
       found.descriptors > static_cast<int>(max_passed)) {
     return false;
   }
   if ((::fcntl(first_descriptor, F_GET_SEALS) & F_SEAL_SHRINK) == 0) return false;
-  found.has_output = output != 0;
+  found.flags = static_cast<std::uint32_t>(flags);
   // The last one is that of the spin count.
   for (int i = 0; i <= found.descriptors; ++i) ::fcntl(first_descriptor + i, F_SETFD, FD_CLOEXEC);
   executed_worker = found;
@@ -119,7 +120,7 @@ void serve_executed_worker() noexcept {
   ::close(first_descriptor + count);
   SpinCount::forked();
   std::fflush(nullptr);  // what the constructors of static objects wrote
-  run_worker(WorkerDescriptors(std::move(given), executed_worker.has_output));
+  run_worker(WorkerDescriptors(std::move(given), executed_worker.flags));
 }
 
 }  // namespace siding::detail

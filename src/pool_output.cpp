@@ -21,6 +21,9 @@ namespace siding::detail {
 
 namespace {
 
+// Chosen: two mebibytes at once, more than a pipe commonly holds.
+constexpr int most_reads = 32;
+
 void write_all(int descriptor, std::string_view text) noexcept {
   while (!text.empty()) {
     const ssize_t written = ::write(descriptor, text.data(), text.size());
@@ -88,18 +91,22 @@ void WorkerOutput::forget(std::uint64_t call) noexcept {
 void WorkerOutput::read(std::size_t stream) noexcept {
   Stream& from = streams_[stream];
   std::array<char, 65536> buffer;
-  for (;;) {
+  // Bounded: a worker that prints for ever must not keep the manager from ending it. Of a dead one there
+  // is no more than a pipe holds.
+  for (int turn = 0; turn < most_reads; ++turn) {
     const ssize_t size = ::read(from.pipe.get(), buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return;
-    if (size <= 0) break;
+    if (size <= 0) {
+      from.pipe = FileDescriptor();  // every process that had the other end has closed it
+      return;
+    }
     try {
       take(from, {buffer.data(), static_cast<std::size_t>(size)});
     } catch (const std::exception& error) {
       log(fmt::format("output of worker process {} is lost: {}", pid(), error.what()));
     }
   }
-  from.pipe = FileDescriptor();  // every process that had the other end has closed it
 }
 
 void WorkerOutput::finish() noexcept {

@@ -134,6 +134,8 @@ void PoolCore::start_worker(Lock& lock) {
       header.output_magic = worker->output->magic();
       for (const FileDescriptor& end : worker->output->theirs) passed.push_back(end.get());
     }
+    message.flags |= static_cast<std::uint32_t>(options_.pass_descriptors.size()) << spawn_extra_shift;
+    passed.insert(passed.end(), options_.pass_descriptors.begin(), options_.pass_descriptors.end());
     for (std::uint32_t i = 0; i < channel_count && (known & (1U << i)) != 0; ++i) {
       passed.push_back(homes_[i].event.get());
     }

@@ -5,7 +5,9 @@
 #include "sandbox.hpp"
 #include "zygote_main.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <filesystem>
@@ -17,6 +19,7 @@ namespace siding {
 
 namespace {
 
+constexpr std::size_t most_descriptors = 8;  // chosen: what one message takes is bounded
 constexpr std::size_t most_workers = 4096;  // chosen: far beyond the processors of any machine
 
 void require(bool holds, const char* what) {
@@ -37,6 +40,12 @@ void check(const ProcessPoolOptions& options) {
   require(!options.on_output || options.output == Output::relay,
           "on_output is called only where output is Output::relay");
   if (options.sandbox.has_value()) detail::check_sandbox(*options.sandbox);
+  require(options.pass_descriptors.size() <= most_descriptors,
+          "pass_descriptors must be at most 8; pass a socket over which others can be sent");
+  for (const int descriptor : options.pass_descriptors) {
+    require(descriptor > STDERR_FILENO && descriptor < 1024 && ::fcntl(descriptor, F_GETFD) >= 0,
+            "pass_descriptors must be open descriptors with numbers from 3 to 1023");
+  }
   for (const int cpu : options.cpus) {
     require(cpu >= 0 && cpu < CPU_SETSIZE, "cpus must be numbers of CPUs, from 0 on");
   }

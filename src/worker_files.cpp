@@ -3,6 +3,8 @@
 
 #include "worker_region.hpp"
 
+#include <fmt/format.h>
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <system_error>
 #include <utility>
 
 namespace siding::detail {
@@ -34,6 +37,15 @@ FileDescriptor out_of_the_way(FileDescriptor descriptor) noexcept {
 }
 
 // fflush(nullptr) would wait for the lock of every file, also of one that a thread reads from.
+void place_descriptors(const std::vector<FileDescriptor>& descriptors, const std::vector<int>& numbers) {
+  for (std::size_t i = 0; i < std::min(descriptors.size(), numbers.size()); ++i) {
+    if (::dup3(descriptors[i].get(), numbers[i], O_CLOEXEC) < 0) {
+      throw std::system_error(errno, std::system_category(),
+                              fmt::format("giving it the program's descriptor {}", numbers[i]));
+    }
+  }
+}
+
 void flush_output() noexcept {
   if (::ftrylockfile(stdout) != 0) return;
   ::fflush_unlocked(stdout);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 // What a worker process has open, beside what its functions open.
 
@@ -14,6 +15,9 @@ namespace siding::detail {
 /// The same at a high number, where functions that close the first few hundred do not hit it, and
 /// where no file that they open later gets the number of one that they closed.
 FileDescriptor out_of_the_way(FileDescriptor descriptor) noexcept;
+
+/// Gives each its number in `numbers`, of which there are as many. Throws std::system_error.
+void place_descriptors(const std::vector<FileDescriptor>& descriptors, const std::vector<int>& numbers);
 
 /// What the calls printed is not kept back by a pause. Only if nobody has the lock: a thread that a
 /// function has left behind may hold it for good.

@@ -137,6 +137,11 @@ void Worker::set_up(WorkerDescriptors& given) noexcept {
     const WorkerSetup setup = read_setup(given.setup.get());
     if (setup.relays_output) marks_.emplace(std::move(given.output), region_->header.output_magic);
     max_rss_ = setup.max_rss;
+    // Their numbers may be those of what this process was given.
+    for (FileDescriptor& extra : given.extra) extra = out_of_the_way(std::move(extra));
+    given.region = FileDescriptor();
+    given.setup = FileDescriptor();
+    place_descriptors(given.extra, setup.pass_descriptors);
     apply_setup(setup, region_.address_size());
   } catch (...) {
     const std::string why = describe(std::current_exception());
@@ -364,7 +369,7 @@ void Worker::note_time(std::chrono::nanoseconds length) noexcept {
 
 }  // namespace
 
-WorkerDescriptors::WorkerDescriptors(std::vector<FileDescriptor> passed, bool has_output) noexcept {
+WorkerDescriptors::WorkerDescriptors(std::vector<FileDescriptor> passed, std::uint32_t flags) {
   std::size_t next = 0;
   const auto take = [&] {
     return next < passed.size() ? std::move(passed[next++]) : FileDescriptor();
@@ -372,10 +377,11 @@ WorkerDescriptors::WorkerDescriptors(std::vector<FileDescriptor> passed, bool ha
   region = take();
   control = take();
   setup = take();
-  if (has_output) {
+  if ((flags & spawn_output) != 0) {
     output[0] = take();
     output[1] = take();
   }
+  for (std::uint32_t i = flags >> spawn_extra_shift; i != 0; --i) extra.push_back(take());
   while (next < passed.size()) events.push_back(take());
 }
 

@@ -4,20 +4,21 @@
 #include "file_descriptor.hpp"
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
 namespace siding::detail {
 
 /// What a worker is given.
 struct WorkerDescriptors {
-  /// In the order in which they are passed. `has_output`: pipes for standard output and error are among
-  /// them.
-  WorkerDescriptors(std::vector<FileDescriptor> passed, bool has_output) noexcept;
+  /// In the order in which they are passed. `flags`: of the request.
+  WorkerDescriptors(std::vector<FileDescriptor> passed, std::uint32_t flags);
 
   FileDescriptor region;
   FileDescriptor control;
   FileDescriptor setup;
   std::array<FileDescriptor, 2> output;
+  std::vector<FileDescriptor> extra;   // the program's own
   std::vector<FileDescriptor> events;  // of the channels that there were when it was asked for
 };
 

@@ -50,6 +50,7 @@ WorkerSetup setup_of(const ProcessPoolOptions& options) {
   setup.cpus = options.cpus;
   setup.nice = options.nice;
   setup.working_directory = options.working_directory;
+  setup.pass_descriptors = options.pass_descriptors;
   setup.environment = options.environment;
   setup.sandbox = options.sandbox;
   return setup;

@@ -24,6 +24,7 @@ struct WorkerSetup {
   std::vector<int> cpus;
   int nice = 0;
   std::string working_directory;
+  std::vector<int> pass_descriptors;
   std::map<std::string, std::optional<std::string>> environment;
   std::optional<Sandbox> sandbox;
 };

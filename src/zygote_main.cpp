@@ -197,7 +197,7 @@ void ZygoteProcess::become_worker(Received& received, std::uint32_t flags) {
   workers_.clear();
   std::vector<FileDescriptor> given;
   for (std::size_t i = 0; i < received.count; ++i) given.push_back(std::move(received.descriptors[i]));
-  run_worker(WorkerDescriptors(std::move(given), (flags & spawn_output) != 0));
+  run_worker(WorkerDescriptors(std::move(given), flags));
 }
 
 void ZygoteProcess::kill(const Worker& worker) noexcept {

@@ -22,7 +22,7 @@ namespace siding::detail {
 
 /// Named in the environment of a zygote: the number of its socket.
 /// Of a worker that is executed on its own: "worker", the zygote's process, how many descriptors it was
-/// given, from first_descriptor on, and 1 if some are for its output.
+/// given, from first_descriptor on, and the flags of the request.
 inline constexpr char zygote_variable[] = "SIDING_ZYGOTE";
 /// Where a copy of the program that was executed finds what it was given.
 inline constexpr int first_descriptor = 3;
@@ -46,6 +46,8 @@ struct ZygoteMessage {
 inline constexpr std::uint32_t spawn_isolated = 1;  // execute the program anew
 inline constexpr std::uint32_t spawn_group = 2;     // in a process group of its own, which ends with it
 inline constexpr std::uint32_t spawn_output = 4;    // pipes for its output are among the descriptors
+/// From this bit on: how many descriptors of the program's own are among them.
+inline constexpr unsigned spawn_extra_shift = 8;
 
 enum class ZygoteAnswer : std::uint32_t {
   hello,    // `code` is the number of threads, `build` the image

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -174,6 +175,31 @@ TEST_SUITE("ProcessPool: what workers may use") {
     std::filesystem::current_path(here);
   }
 
+  // PP-022
+  TEST_CASE("workers have the descriptors that they are passed, under their numbers, and no other") {
+    std::array<int, 2> first{};
+    std::array<int, 2> second{};
+    REQUIRE(::pipe2(first.data(), O_CLOEXEC) == 0);
+    REQUIRE(::pipe2(second.data(), O_CLOEXEC) == 0);
+    REQUIRE(::write(first[1], "ab", 2) == 2);
+    for (const siding::StartMethod method : {siding::StartMethod::clean, siding::StartMethod::snapshot,
+                                             siding::StartMethod::isolated}) {
+      siding::ProcessPoolOptions options{.max_workers = 1};
+      options.start = method;
+      options.pass_descriptors = {second[1], first[0]};
+      const Pool pool = Pool::exactly(options);
+      const auto is_open = [](int file, unsigned long inode) { return Gate::inode(file) == inode; };
+      for (const int passed : options.pass_descriptors) {
+        CHECK(value_of(pool->submit(is_open, passed, Gate::inode(passed))));
+      }
+      for (const int own : {first[1], second[0]}) {
+        CHECK_FALSE(value_of(pool->submit(is_open, own, Gate::inode(own))));
+      }
+      CHECK(value_of(pool->submit(own_pid)) > 0);
+    }
+    for (const int file : {first[0], first[1], second[0], second[1]}) ::close(file);
+  }
+
   // PP-009
   TEST_CASE("workers that cannot be set up break the pool, which says why") {
     siding::ProcessPoolOptions options{.max_workers = 1};
@@ -277,6 +303,9 @@ TEST_SUITE("ProcessPool: what workers may use") {
             "init does not go with StartMethod::isolated");
     refused([](Options& o) { o.on_output = [](const siding::OutputLine&) {}; }, "Output::relay");
     refused([](Options& o) { o.cpus = {-1}; }, "numbers of CPUs");
+    refused([](Options& o) { o.pass_descriptors = {2}; }, "from 3 to 1023");
+    refused([](Options& o) { o.pass_descriptors = {1000}; }, "open descriptors");
+    refused([](Options& o) { o.pass_descriptors.assign(9, 3); }, "at most 8");
     refused([](Options& o) { o.environment = {{"A=B", "c"}}; }, "names without '='");
   }
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -74,6 +75,11 @@ int flood(int stream) {
   const std::string line(1023, 'x');
   for (int i = 0; i < 1024; ++i) std::fprintf(stream == 1 ? stdout : stderr, "%s\n", line.c_str());
   return 7;
+}
+
+int print_for_ever() {
+  const std::string line(4095, 'x');
+  for (;;) std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 int print_and_die() {
@@ -154,6 +160,14 @@ TEST_SUITE("ProcessPool: what workers print") {
         return line.text == std::string(1023, 'x') && line.is_error == (stream == 2);
       }));
     }
+  }
+
+  TEST_CASE("a call that prints for ever can be ended all the same") {
+    Lines lines;
+    const Pool pool(relaying(lines, 1));
+    const auto call = pool->submit({.run_limit = std::chrono::milliseconds(50)}, print_for_ever);
+    CHECK_THROWS_AS(value_of(call), siding::TimeoutError);
+    CHECK(lines.all().size() > 1);
   }
 
   TEST_CASE("the report of a crash holds the last lines on standard error") {

@@ -45,7 +45,8 @@ int write_to_null() {
   return write_to(nullptr);
 }
 
-int segfault() { return write_to(reinterpret_cast<volatile int*>(64)); }
+// Not a tail call, which would leave no frame of its own.
+int segfault() { return write_to(reinterpret_cast<volatile int*>(64)) + 1; }
 
 int end_by(GateKey key, int signal) {
   pass(key);

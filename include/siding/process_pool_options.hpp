@@ -131,6 +131,10 @@ struct ProcessPoolOptions {
 
   // What goes in and out.
 
+  /// Open descriptors of the program that workers have too, under the same numbers, 3 to 1023, at most 8;
+  /// beside standard output and error they have no other. Close-on-exec there. They have to stay open as
+  /// long as the pool makes workers.
+  std::vector<int> pass_descriptors{};
   /// How many calls may wait for a worker at most; 0: no limit.
   std::size_t queue_limit = 0;
   /// What happens to the next one.
