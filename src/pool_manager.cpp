@@ -213,7 +213,7 @@ PoolCore::PoolCore(ProcessPoolOptions options)
 
 // Any thread.
 void PoolCore::check_usable() const {
-  if (in_zygote()) Zygote::check_available();
+  Zygote::check_is_no_worker();
   if (fork_generation.load(std::memory_order_relaxed) != forks_) {
     throw ProcessPoolUnavailable(
         "this process pool belongs to the parent process; make a new one after fork()");

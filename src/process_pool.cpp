@@ -63,7 +63,7 @@ ProcessPool::ProcessPool(ProcessPoolOptions options) {
     options.working_directory = std::filesystem::absolute(options.working_directory).string();
   }
   // In a worker, pools with static storage duration are made too; there they only refuse calls.
-  if (!detail::in_zygote()) detail::Zygote::check_available();
+  if (!detail::in_zygote() && options.start != StartMethod::snapshot) detail::Zygote::check_available();
   core_ = std::make_shared<detail::PoolCore>(std::move(options));
 }
 

@@ -169,17 +169,20 @@ std::string text_of_status(int wait_status) {
                      WCOREDUMP(wait_status) ? " (core dumped)" : "");
 }
 
+void Zygote::check_is_no_worker() {
+  if (!in_zygote()) return;
+  throw ProcessPoolUnavailable(
+      "this is a worker process: a process pool cannot be used inside a call that runs on one; "
+      "submit from the program itself");
+}
+
 void Zygote::check_available() {
-  if (in_zygote()) {
-    throw ProcessPoolUnavailable(
-        "this is a worker process: a process pool cannot be used inside a call that runs on one; "
-        "submit from the program itself");
-  }
+  check_is_no_worker();
   if (!hook_is_present()) {
     throw ProcessPoolUnavailable(
         "this program was linked without siding's process hook, so it cannot be started again as "
         "a worker. Link the executable with Meson's siding_dep or with `pkg-config --libs siding`, "
-        "which bring the hook; in a plugin of a foreign program use a ThreadPool");
+        "which bring the hook; in a plugin of a foreign program use a ThreadPool, or StartMethod::snapshot");
   }
 }
 
@@ -197,7 +200,11 @@ std::shared_ptr<Zygote> Zygote::get() {
 }
 
 std::shared_ptr<Zygote> Zygote::make(Origin origin) {
-  check_available();
+  if (origin == Origin::executed) {
+    check_available();
+  } else {
+    check_is_no_worker();
+  }
   watch_forks();
   Shared& all = shared();
   int spin_count = -1;

@@ -39,6 +39,8 @@ class Zygote {
   /// Throws ProcessPoolUnavailable where none could be made: the program lacks the hook, or this is
   /// a worker process.
   static void check_available();
+  /// The same of one that is a fork, which needs no hook.
+  static void check_is_no_worker();
 
   Zygote(const Zygote&) = delete;
   Zygote& operator=(const Zygote&) = delete;

@@ -41,7 +41,7 @@ class PoolCore;
 /// It needs no loop: plain threads submit and `get()`, and several loops may share one pool.
 ///
 /// Needs the process hook in the executable, which siding's Meson dependency and its pkg-config file
-/// bring; Linux 5.3, which has pidfd_open, by design: only 6.18 was tried.
+/// bring, but for StartMethod::snapshot; Linux 5.3, which has pidfd_open, by design: only 6.18 was tried.
 /// Thread safety: distinct objects: safe. Shared objects: safe.
 /// Signals: the program's handling of SIGCHLD is neither changed nor relied on. Workers ignore
 ///   SIGINT and SIGQUIT, which a terminal sends to them too.
