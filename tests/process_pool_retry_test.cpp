@@ -63,6 +63,7 @@ int throw_in_noexcept() noexcept {
 
 std::vector<int> use_much() {
   std::vector<int> much(20 << 20, 1);
+  asm volatile("" : : "g"(much.data()) : "memory");  // or a compiler may do without it
   ::_exit(static_cast<int>(much[3]));
 }
 
