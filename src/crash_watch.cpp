@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "crash_watch.hpp"
 
+#include "alarm_limit.hpp"
 #include "code_segments.hpp"
 #include "stack_text.hpp"
 
@@ -145,17 +146,6 @@ void write_frames(const CrashWatch& watch, const ucontext_t& context) noexcept {
   while (++frame != frames.end()) writer.add(reinterpret_cast<std::uintptr_t>(*frame));
 }
 
-void limit_handler() noexcept {
-  struct sigaction end {};
-  end.sa_handler = SIG_DFL;
-  ::sigaction(SIGALRM, &end, nullptr);
-  sigset_t alarm;
-  ::sigemptyset(&alarm);
-  ::sigaddset(&alarm, SIGALRM);
-  ::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
-  ::alarm(handler_seconds);
-}
-
 void write_crash(const CrashWatch& watch, int signal, const siginfo_t& info,
                  const ucontext_t& context) noexcept {
   CrashPage& page = watch.page;
@@ -163,7 +153,7 @@ void write_crash(const CrashWatch& watch, int signal, const siginfo_t& info,
   page.address.store(reinterpret_cast<std::uintptr_t>(info.si_addr), std::memory_order_relaxed);
   // release: pairs with the program's acquire.
   page.signal.store(static_cast<std::uint32_t>(signal), std::memory_order_release);
-  limit_handler();
+  limit_by_alarm(handler_seconds);
   if (signal == SIGABRT && watch.abort_message != nullptr && *watch.abort_message != nullptr) {
     const AbortMessage& message = **watch.abort_message;
     put_text(page, {message.text, ::strnlen(message.text, CrashPage::text_room)});

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "worker_files.hpp"
 
+#include "alarm_limit.hpp"
 #include "worker_region.hpp"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -53,15 +52,7 @@ void flush_output() noexcept {
 }
 
 void flush_everything() noexcept {
-  // Bounded, for the same reason.
-  struct sigaction end {};
-  end.sa_handler = SIG_DFL;
-  ::sigaction(SIGALRM, &end, nullptr);
-  sigset_t alarm;
-  ::sigemptyset(&alarm);
-  ::sigaddset(&alarm, SIGALRM);
-  ::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
-  ::alarm(flush_seconds);
+  limit_by_alarm(flush_seconds);  // for the same reason
   std::fflush(nullptr);
 }
 

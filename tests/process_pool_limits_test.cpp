@@ -56,13 +56,15 @@ int throw_when_asked(std::stop_token token) {
 /// Takes a token and does not look at it.
 int ignore_token(std::stop_token, GateKey key) { return pause_for_ever(key); }
 
-volatile sig_atomic_t terminated = 0;
-
 /// Writes down that it got SIGTERM, and has to be killed.
 int resist(GateKey asked, GateKey key) {
-  ::signal(SIGTERM, [](int) { terminated = 1; });
+  sigset_t term;
+  ::sigemptyset(&term);
+  ::sigaddset(&term, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &term, nullptr);
   arrive(key);
-  while (terminated == 0) ::usleep(1000);
+  int signal = 0;
+  ::sigwait(&term, &signal);
   arrive(asked);
   for (;;) ::pause();
 }

@@ -82,8 +82,8 @@ struct ProcessPoolOptions {
 
   StartMethod start = StartMethod::clean;
   /// Runs once in the process that workers are copied from, before the first of them: what it loads is
-  /// shared by all. It must not start threads. If it throws, the pool is broken. Not with
-  /// StartMethod::isolated.
+  /// shared by all. It must not start threads. If it throws, the pool is broken. The pool's end
+  /// waits for it, however long it takes. Not with StartMethod::isolated.
   void (*init)() = nullptr;
 
   // How workers end.

@@ -60,7 +60,7 @@ LAYERS = [
         ("process_pool", "process_pool_options", "pool_core", "pool_dispatch", "pool_collect",
          "pool_close", "pool_crash", "pool_end", "pool_limits", "pool_manager", "pool_output",
          "pool_recall", "pool_retire", "pool_starts", "pool_worker",
-         "arena", "crash_page", "crash_watch", "executed_worker", "landlock", "line_relay", "sandbox",
+         "alarm_limit", "arena", "crash_page", "crash_watch", "executed_worker", "landlock", "line_relay", "sandbox",
          "seccomp_filter", "stop_watcher",
          "worker_files", "worker_setup",
          "worker_process", "worker_region", "zygote", "zygote_main", "zygote_protocol",
